@@ -1,0 +1,112 @@
+"""Numbers that say how good probabilities are. NumPy only; pictures are in `plots`."""
+
+import math
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+# The 97.5 % quantile of the normal distribution: a 95 % interval.
+_Z = 1.959964
+# As in keras.losses.SparseCategoricalCrossentropy.
+_EPSILON = 1e-7
+
+
+def evaluate_model(
+    model: Any, dataset: Any, labels: Sequence[int], class_names: Sequence[str]
+) -> tuple[dict, np.ndarray]:
+    """Returns the metrics and the confusion matrix of a set of photos.
+
+    Args:
+        model: a `keras.Model` from images to probabilities.
+        dataset: its batches, in the order of `labels`.
+        labels: integers `[num_images]`.
+        class_names: `[num_classes]`.
+    """
+    probabilities = model.predict(dataset, verbose=0)
+    metrics = evaluate_probabilities(probabilities, labels, class_names)
+    return metrics, confusion_matrix(probabilities, labels)
+
+
+def evaluate_probabilities(
+    probabilities: np.ndarray, labels: Sequence[int], class_names: Sequence[str]
+) -> dict:
+    """Returns the metrics of a set of photos.
+
+    Args:
+        probabilities: float `[num_images, num_classes]`, rows sum to 1.
+        labels: integers `[num_images]`, at least one.
+        class_names: `[num_classes]`.
+
+    Returns:
+        `num_images`; `top1`, `top3`, `top5`, fractions in [0, 1] of the photos whose
+        landmark is among so many first answers; `top1_interval`, the 95 % Wilson
+        interval; `loss`, the mean cross-entropy in nats; `per_class`, for each class
+        name its `num_images` and `accuracy` (None where it has no photo).
+    """
+    ranks = true_class_ranks(probabilities, labels)
+    likelihoods = probabilities[np.arange(len(labels)), labels]
+    is_right = ranks == 0
+    return {
+        "num_images": len(labels),
+        "top1": float(np.mean(is_right)),
+        "top1_interval": wilson_interval(int(np.sum(is_right)), len(labels)),
+        "top3": float(np.mean(ranks < 3)),
+        "top5": float(np.mean(ranks < 5)),
+        "loss": float(np.mean(-np.log(np.clip(likelihoods, _EPSILON, 1)) + 0.0)),
+        "per_class": _per_class(is_right, np.asarray(labels), class_names),
+    }
+
+
+def describe_metrics(metrics: Mapping[str, Any]) -> str:
+    """Returns the result of `evaluate_probabilities` in one line."""
+    low, high = metrics["top1_interval"]
+    return (
+        f"top-1 {metrics['top1']:.1%} (95 % interval {low:.1%} to {high:.1%}), "
+        f"top-3 {metrics['top3']:.1%}, top-5 {metrics['top5']:.1%}, "
+        f"loss {metrics['loss']:.3f}, {metrics['num_images']} photos"
+    )
+
+
+def true_class_ranks(probabilities: np.ndarray, labels: Sequence[int]) -> np.ndarray:
+    """Returns how many classes stand before each photo's own, int `[num_images]`.
+
+    Of equal probabilities the first class counts as the larger, as in `argmax`: a
+    network that gives all classes the same is not right everywhere.
+    """
+    order = np.argsort(-probabilities, axis=-1, kind="stable")
+    return np.argmax(order == np.asarray(labels)[:, np.newaxis], axis=-1)
+
+
+def confusion_matrix(probabilities: np.ndarray, labels: Sequence[int]) -> np.ndarray:
+    """Returns int `[num_classes, num_classes]`: rows true, columns answered."""
+    num_classes = probabilities.shape[-1]
+    answers = np.argmax(probabilities, axis=-1)
+    matrix = np.zeros((num_classes, num_classes), int)
+    np.add.at(matrix, (np.asarray(labels), answers), 1)
+    return matrix
+
+
+def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
+    """Returns the 95 % score interval of a fraction, within [0, 1].
+
+    Wilson, Journal of the American Statistical Association 22 (1927), 209-212.
+    """
+    fraction = successes / trials
+    scale = 1 + _Z**2 / trials
+    center = (fraction + _Z**2 / (2 * trials)) / scale
+    spread = fraction * (1 - fraction) / trials + _Z**2 / (4 * trials**2)
+    half = _Z * math.sqrt(spread) / scale
+    return max(0.0, center - half), min(1.0, center + half)
+
+
+def _per_class(
+    is_right: np.ndarray, labels: np.ndarray, class_names: Sequence[str]
+) -> dict:
+    rows = {}
+    for label, name in enumerate(class_names):
+        own = is_right[labels == label]
+        accuracy = float(np.mean(own)) if len(own) else None
+        rows[name] = {"num_images": len(own), "accuracy": accuracy}
+    return rows

@@ -1,0 +1,221 @@
+"""The two networks: one from scratch, one on a backbone of `keras.applications`.
+
+Both take the contract's images, float32 RGB in [0, 1], and give probabilities. Owns
+layers, not training.
+"""
+
+import warnings
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from landmarks_tf.architectures import BACKBONES
+from landmarks_tf.architectures import SCRATCH_PRESETS
+from landmarks_tf.errors import InvalidInput
+from landmarks_tf.options import TrainingOptions
+
+# ImageNet statistics in [0, 1], RGB, as in keras.applications.imagenet_utils.
+_IMAGENET_MEAN = (0.485, 0.456, 0.406)
+_IMAGENET_STDDEV = (0.229, 0.224, 0.225)
+# The "caffe" mean, in 0..255, BGR, from the same file.
+_CAFFE_MEAN = (103.939, 116.779, 123.68)
+_HEAD_DROPOUT = 0.2
+
+
+def build_model(options: TrainingOptions, num_classes: int) -> keras.Model:
+    """Returns the uncompiled network that the options describe.
+
+    Returns:
+        a model from images float32 `[batch, height, width, 3]`, RGB, in [0, 1], to
+        probabilities float32 `[batch, num_classes]`.
+
+    Raises:
+        InvalidInput: if the backbone's weights cannot be had or do not fit.
+    """
+    image_size = (options.image_size, options.image_size)
+    if options.model == "scratch":
+        return build_scratch_model(options.preset, image_size, num_classes)
+    return build_transfer_model(
+        options.backbone, options.backbone_weights, image_size, num_classes
+    )
+
+
+def build_scratch_model(
+    preset: str, image_size: tuple[int, int], num_classes: int
+) -> keras.Sequential:
+    """Returns the network of 6 convolutions, 6 max-poolings and 3 dense layers.
+
+    Args:
+        preset: a name in `architectures.SCRATCH_PRESETS`.
+        image_size: (height, width) in pixels, each at least 64.
+        num_classes: width of the output.
+    """
+    numbers = SCRATCH_PRESETS[preset]
+    layers: list[keras.Layer] = [keras.Input((*image_size, 3), name="images")]
+    for filters in numbers.filters:
+        layers += _convolution(filters, numbers.batch_normalization)
+        layers.append(keras.layers.MaxPooling2D())
+    if numbers.global_pooling:
+        layers.append(keras.layers.GlobalAveragePooling2D())
+    else:
+        layers.append(keras.layers.Flatten())
+    for units in numbers.dense_units:
+        layers.append(keras.layers.Dense(units, activation="relu"))
+        layers.append(keras.layers.Dropout(numbers.dropout))
+    layers.append(_probabilities(num_classes))
+    return keras.Sequential(layers, name=f"scratch_{preset}")
+
+
+def _convolution(filters: int, batch_normalization: bool) -> list[keras.Layer]:
+    if not batch_normalization:
+        return [keras.layers.Conv2D(filters, 3, padding="same", activation="relu")]
+    return [
+        keras.layers.Conv2D(filters, 3, padding="same", use_bias=False),
+        keras.layers.BatchNormalization(),
+        keras.layers.ReLU(),
+    ]
+
+
+def build_transfer_model(
+    backbone: str, backbone_weights: str, image_size: tuple[int, int], num_classes: int
+) -> keras.Model:
+    """Returns a frozen backbone in inference mode under a new softmax layer.
+
+    Args:
+        backbone: a name in `architectures.BACKBONES`.
+        backbone_weights: "imagenet" (Keras downloads them), "none" (random), or the
+            path of a weights file made without the top.
+        image_size: (height, width) in pixels.
+        num_classes: width of the output.
+
+    Raises:
+        InvalidInput: if the weights cannot be had or are of another architecture,
+            or the backbone does not take images so small.
+    """
+    body = load_backbone(backbone, backbone_weights, image_size)
+    body.trainable = False
+    images = keras.Input((*image_size, 3), name="images")
+    features = body(_backbone_input(images, BACKBONES[backbone]), training=False)
+    features = keras.layers.GlobalAveragePooling2D()(features)
+    features = keras.layers.Dropout(_HEAD_DROPOUT)(features)
+    probabilities = _probabilities(num_classes)(features)
+    return keras.Model(images, probabilities, name=f"transfer_{backbone}")
+
+
+def load_model(path: Path, num_classes: int) -> keras.Model:
+    """Reads a `.keras` file.
+
+    Raises:
+        InvalidInput: if it is not one, or does not have `num_classes` outputs.
+    """
+    try:
+        model = keras.models.load_model(path, compile=False)
+    except (ValueError, OSError, TypeError, KeyError, zipfile.BadZipFile) as error:
+        raise InvalidInput(
+            f"{path} is not a Keras model that loads: {_first_line(error)}"
+        ) from error
+    if model.output_shape[-1] != num_classes:
+        raise InvalidInput(
+            f"{path} has {model.output_shape[-1]} outputs, but there are "
+            f"{num_classes} class names"
+        )
+    return model
+
+
+def load_backbone(
+    backbone: str, backbone_weights: str, image_size: tuple[int, int]
+) -> keras.Model:
+    """Returns a `keras.applications` network without its top.
+
+    Raises:
+        InvalidInput: see `build_transfer_model`.
+    """
+    constructor = getattr(keras.applications, backbone)
+    arguments = {"include_top": False, "input_shape": (*image_size, 3)}
+    if backbone_weights == "imagenet":
+        return _download_backbone(constructor, arguments)
+    try:
+        body = constructor(weights=None, **arguments)
+    except ValueError as error:
+        raise InvalidInput(
+            f"{backbone} does not take this `image_size`. Received: "
+            f"image_size={image_size}. {_first_line(error)}"
+        ) from error
+    if backbone_weights != "none":
+        _load_weights(body, backbone, Path(backbone_weights))
+    return body
+
+
+def _download_backbone(constructor, arguments) -> keras.Model:
+    try:
+        return constructor(weights="imagenet", **arguments)
+    except Exception as error:  # keras.utils.get_file raises the bare Exception
+        if "URL fetch failure" not in str(error):
+            raise
+        url = str(error).split("URL fetch failure on ")[1].split(": ")[0]
+        raise InvalidInput(
+            "cannot download the backbone's weights; fetch this file yourself and "
+            f"pass its path with --backbone_weights: {url}"
+        ) from error
+
+
+def _load_weights(body: keras.Model, backbone: str, path: Path) -> None:
+    if not path.is_file():
+        raise InvalidInput(
+            "`backbone_weights` must be 'imagenet', 'none' or the path of a weights "
+            f"file. Received: backbone_weights={path}"
+        )
+    try:
+        with warnings.catch_warnings():
+            # Keras 3.15 says so of each layer of a file that Keras 3.14 wrote, though
+            # all of them are loaded; a layer that is not raises.
+            warnings.filterwarnings("ignore", message="Skipping nested container")
+            body.load_weights(path)
+    except (ValueError, OSError, KeyError) as error:
+        raise InvalidInput(
+            f"{path} does not hold the weights of {backbone} without its top: "
+            f"{_first_line(error)}"
+        ) from error
+    _mend_normalization(body)
+
+
+def _mend_normalization(body: keras.Model) -> None:
+    """Gives EfficientNet's published weights the input scale they were trained at.
+
+    Their file holds the deviation where the layer wants its square. For
+    `weights="imagenet"` Keras mends that with a further Rescaling layer
+    (keras/src/applications/efficientnet.py), for a path it does not.
+    """
+    for layer in body.layers:
+        if isinstance(layer, keras.layers.Normalization) and layer.weights:
+            variance = layer.weights[1]
+            if np.allclose(variance, _IMAGENET_STDDEV):
+                variance.assign(np.square(_IMAGENET_STDDEV))
+                layer.finalize_state()
+
+
+def _backbone_input(images: keras.KerasTensor, mode: str) -> keras.KerasTensor:
+    """Converts [0, 1] to what the backbone's own `preprocess_input` would give."""
+    if mode == "tf":
+        return keras.layers.Rescaling(2.0, offset=-1.0)(images)
+    if mode == "caffe":
+        offset = [-mean for mean in _CAFFE_MEAN]
+        return keras.layers.Rescaling(255.0, offset=offset)(images[..., ::-1])
+    if mode == "torch":
+        scale = [1 / stddev for stddev in _IMAGENET_STDDEV]
+        offset = [-m / s for m, s in zip(_IMAGENET_MEAN, _IMAGENET_STDDEV)]
+        return keras.layers.Rescaling(scale, offset=offset)(images)
+    return keras.layers.Rescaling(255.0)(images)
+
+
+def _probabilities(num_classes: int) -> keras.Layer:
+    # float32 whatever the policy: probabilities of 50 classes need its precision.
+    return keras.layers.Dense(
+        num_classes, activation="softmax", dtype="float32", name="probabilities"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]

@@ -1,0 +1,48 @@
+"""Pictures of numbers, written as PNG files. No arithmetic beyond what is drawn."""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+# Above so many classes a number in every cell cannot be read.
+_MAX_CLASSES_WITH_NUMBERS = 15
+
+
+def write_curves(path: Path, history: Sequence[Mapping[str, float]]) -> None:
+    """Draws loss and accuracy of training and validation by epoch."""
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    epochs = np.arange(1, len(history) + 1)
+    for axes, metric in zip(figure.subplots(1, 2), ("loss", "accuracy")):
+        for name, label in ((metric, "training"), (f"val_{metric}", "validation")):
+            values = [row[name] for row in history]
+            axes.plot(epochs, values, marker=".", label=label)
+        axes.set(xlabel="epoch", ylabel=metric)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.savefig(path, dpi=120)
+
+
+def write_confusion(path: Path, matrix: np.ndarray, class_names: Sequence[str]) -> None:
+    """Draws a confusion matrix: rows true, columns answered, each row's shares."""
+    num_classes = len(class_names)
+    totals = np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    side = max(5.0, 2.5 + 0.21 * num_classes)
+    figure = Figure(figsize=(side + 1, side), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(matrix / totals, cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
+    ticks = range(num_classes)
+    font_size = 7 if num_classes > _MAX_CLASSES_WITH_NUMBERS else 9
+    axes.set_xticks(ticks, class_names, rotation=90, fontsize=font_size)
+    axes.set_yticks(ticks, class_names, fontsize=font_size)
+    axes.set(xlabel="answered", ylabel="true")
+    if num_classes <= _MAX_CLASSES_WITH_NUMBERS:
+        for (row, column), count in np.ndenumerate(matrix):
+            is_dark = count > totals[row, 0] / 2
+            color = "white" if is_dark else "black"
+            axes.text(column, row, str(count), ha="center", va="center", color=color)
+    figure.savefig(path, dpi=120)

@@ -1,0 +1,155 @@
+"""From a trained file and photos to the most likely landmarks.
+
+A `.tflite` file is answered without importing TensorFlow.
+"""
+
+import os
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from landmarks_tf import preprocessing
+from landmarks_tf import run_folder
+from landmarks_tf.catalog import PHOTO_SUFFIXES
+from landmarks_tf.errors import InvalidInput
+
+_BATCH_SIZE = 8
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A trained network with its class names, whatever file it came from.
+
+    Attributes:
+        class_names: tuple of str `[num_classes]`.
+        image_size: (height, width) in pixels of the images it takes.
+        predict: from images float32 `[batch, height, width, 3]`, RGB, in [0, 1], to
+            probabilities float32 `[batch, num_classes]`.
+    """
+
+    class_names: tuple[str, ...]
+    image_size: tuple[int, int]
+    predict: Callable[[np.ndarray], np.ndarray]
+
+    def predict_photos(
+        self, paths: Sequence[Path]
+    ) -> Iterator[tuple[Path, np.ndarray | InvalidInput]]:
+        """Answers photo files one after the other, a few in memory at a time.
+
+        Yields:
+            for each path, in order, the path with probabilities float32
+            `[num_classes]`, or with the reason why the file cannot be read.
+        """
+        for start in range(0, len(paths), _BATCH_SIZE):
+            chunk = paths[start : start + _BATCH_SIZE]
+            loaded = [_try_load(path, self.image_size) for path in chunk]
+            readable = [pixels for pixels in loaded if isinstance(pixels, np.ndarray)]
+            probabilities = iter(())
+            if readable:
+                images = preprocessing.normalize(np.stack(readable))
+                probabilities = iter(self.predict(images))
+            for path, pixels in zip(chunk, loaded):
+                is_readable = isinstance(pixels, np.ndarray)
+                yield path, next(probabilities) if is_readable else pixels
+
+    def top_landmarks(
+        self, probabilities: np.ndarray, k: int
+    ) -> list[tuple[str, float]]:
+        """Returns the k most probable (class name, probability), largest first."""
+        order = np.argsort(-probabilities, kind="stable")[:k]
+        return [(self.class_names[i], float(probabilities[i])) for i in order]
+
+
+def load_classifier(path: Path | str) -> Classifier:
+    """Reads a trained network.
+
+    Args:
+        path: a run folder, or a `.keras` or `.tflite` file with its `labels.txt`
+            beside it.
+
+    Raises:
+        InvalidInput: if a file is missing, is damaged or does not fit its labels.
+    """
+    path = Path(path)
+    if path.is_dir():
+        run_folder.require(path, run_folder.MODEL, run_folder.LABELS)
+        path = path / run_folder.MODEL
+    if path.suffix not in (".keras", ".tflite") or not path.is_file():
+        raise InvalidInput(
+            "`model` must be a run folder, a .keras or a .tflite file. Received: "
+            f"model={path}" + ("" if path.exists() else " (no such file)")
+        )
+    class_names = run_folder.load_class_names(path.with_name(run_folder.LABELS))
+    if path.suffix == ".tflite":
+        return _load_tflite(path, class_names)
+    return _load_keras(path, class_names)
+
+
+def find_photos(paths: Sequence[str]) -> list[Path]:
+    """Returns the files named, and the photos in the folders named, recursively.
+
+    Raises:
+        InvalidInput: if a folder holds no photo.
+    """
+    found: list[Path] = []
+    for path in map(Path, paths):
+        if not path.is_dir():
+            found.append(path)
+            continue
+        files = sorted(path.rglob("*"))
+        photos = [file for file in files if file.suffix.lower() in PHOTO_SUFFIXES]
+        if not photos:
+            raise InvalidInput(f"no photos in the folder {path}")
+        found += photos
+    return found
+
+
+def _try_load(path: Path, image_size: tuple[int, int]) -> np.ndarray | InvalidInput:
+    try:
+        return preprocessing.load_pixels(path, image_size)
+    except InvalidInput as error:
+        return error
+
+
+def _load_keras(path: Path, class_names: tuple[str, ...]) -> Classifier:
+    from landmarks_tf import models  # only here: TensorFlow takes seconds to import
+
+    model = models.load_model(path, len(class_names))
+    return Classifier(
+        class_names,
+        model.input_shape[1:3],
+        lambda images: model.predict(images, verbose=0),
+    )
+
+
+def _load_tflite(path: Path, class_names: tuple[str, ...]) -> Classifier:
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        interpreter = Interpreter(str(path), num_threads=os.cpu_count())
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise InvalidInput(f"{path} is not a TFLite model that loads") from error
+    (images_detail,) = interpreter.get_input_details()
+    (probabilities_detail,) = interpreter.get_output_details()
+    if probabilities_detail["shape"][-1] != len(class_names):
+        raise InvalidInput(
+            f"{path} has {probabilities_detail['shape'][-1]} outputs, but there are "
+            f"{len(class_names)} class names"
+        )
+
+    def predict_one(image: np.ndarray) -> np.ndarray:
+        interpreter.set_tensor(images_detail["index"], image[np.newaxis])
+        interpreter.invoke()
+        return interpreter.get_tensor(probabilities_detail["index"])[0]
+
+    _, height, width, _ = (int(size) for size in images_detail["shape"])
+    return Classifier(
+        class_names,
+        (height, width),
+        lambda images: np.stack([predict_one(image) for image in images]),
+    )

@@ -1,0 +1,139 @@
+"""From a photo file to a model's input, with Pillow and NumPy: the definition.
+
+Owns decoding, EXIF orientation, resizing and normalisation of one photo where no
+TensorFlow is at hand: programs, phones' tests, the predictor. The same steps as
+TensorFlow operations are in `graph_preprocessing`; a test holds the two together.
+"""
+
+from collections.abc import Iterable
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from PIL import Image
+from PIL import ImageOps
+from PIL import UnidentifiedImageError
+
+from landmarks_tf.errors import InvalidInput
+
+_REASONS = (
+    (FileNotFoundError, "no such file"),
+    (IsADirectoryError, "a folder, not a photo"),
+    (PermissionError, "permission denied"),
+    (UnidentifiedImageError, "not a photo (of JPEG, PNG, WebP, GIF or BMP format)"),
+    (Image.DecompressionBombError, "too many pixels for a photo"),
+)
+# What Pillow raises for bytes that are no whole image.
+_PILLOW_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+
+ImageSize = int | Sequence[int]
+PathLike = str | Path
+
+
+def as_image_size(image_size: ImageSize) -> tuple[int, int]:
+    """Returns `image_size` as (height, width) in pixels.
+
+    Args:
+        image_size: a positive integer for a square, or (height, width).
+
+    Raises:
+        InvalidInput: if it is neither.
+    """
+    if isinstance(image_size, Sequence):
+        sizes = tuple(image_size)
+    else:
+        sizes = (image_size, image_size)
+    if len(sizes) != 2 or not all(_is_positive_integer(size) for size in sizes):
+        raise InvalidInput(
+            "`image_size` must be a positive integer or a (height, width) pair of "
+            f"them. Received: image_size={image_size}"
+        )
+    return int(sizes[0]), int(sizes[1])
+
+
+def load_images(
+    paths: PathLike | Iterable[PathLike], image_size: ImageSize = 800
+) -> np.ndarray:
+    """Reads photo files as a batch that `keras.Model.predict` takes.
+
+    Each photo is decoded, turned upright by its EXIF orientation, composed on white
+    where it is transparent, stretched to `image_size` (bilinear, antialiased) and
+    divided by 255.
+
+    Args:
+        paths: photo files (JPEG, PNG, WebP, GIF or BMP), or a single one.
+        image_size: (height, width) in pixels, or one integer for a square.
+
+    Returns:
+        float32 array `[len(paths), height, width, 3]`, RGB, in [0, 1], in the order
+        of `paths`.
+
+    Raises:
+        InvalidInput: if a file cannot be read as a photo; the message names it.
+    """
+    if isinstance(paths, (str, Path)):
+        paths = [paths]
+    height_width = as_image_size(image_size)
+    images = [load_pixels(path, height_width) for path in paths]
+    return normalize(np.array(images, np.uint8).reshape((-1, *height_width, 3)))
+
+
+def load_pixels(file: PathLike | IO[bytes], image_size: tuple[int, int]) -> np.ndarray:
+    """Returns one photo as uint8 `[height, width, 3]`, RGB, in 0..255.
+
+    Raises:
+        InvalidInput: if the file cannot be read as a photo.
+    """
+    try:
+        upright = _open_upright(file)
+    except _PILLOW_ERRORS as error:
+        name = getattr(file, "name", "photo") if hasattr(file, "read") else file
+        raise InvalidInput(f"{name}: {_reason(error, _is_empty(file))}") from error
+    height, width = image_size
+    return np.asarray(upright.resize((width, height), Image.Resampling.BILINEAR))
+
+
+def normalize(pixels: np.ndarray) -> np.ndarray:
+    """Returns uint8 pixels in 0..255 as float32 in [0, 1], of the same shape."""
+    return pixels.astype(np.float32) / np.float32(255)
+
+
+def unreadable_reason(path: PathLike) -> str:
+    """Returns in a few words why a file cannot be read; empty if Pillow can."""
+    try:
+        _open_upright(path)
+    except _PILLOW_ERRORS as error:
+        return _reason(error, _is_empty(path))
+    return ""
+
+
+def _open_upright(file: PathLike | IO[bytes]) -> Image.Image:
+    with Image.open(file) as image:
+        return _as_rgb(ImageOps.exif_transpose(image))
+
+
+def _reason(error: Exception, is_empty: bool) -> str:
+    if is_empty:
+        return "empty file"
+    for kind, reason in _REASONS:
+        if isinstance(error, kind):
+            return reason
+    return f"damaged ({error})"
+
+
+def _is_empty(file: PathLike | IO[bytes]) -> bool:
+    if isinstance(file, (str, Path)):
+        return Path(file).is_file() and Path(file).stat().st_size == 0
+    return False
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+
+
+def _is_positive_integer(value: object) -> bool:
+    return isinstance(value, (int, np.integer)) and int(value) > 0

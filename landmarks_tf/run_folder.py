@@ -1,0 +1,156 @@
+"""The files of a run, `saved_models/<name>/`: their names, and how they appear whole.
+
+A run is written in `<name>.unfinished` beside its place and moved there when all of
+it is written. No TensorFlow.
+"""
+
+import contextlib
+import json
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+
+import landmarks_tf
+from landmarks_tf.errors import InvalidInput
+
+MODEL = "model.keras"
+LABELS = "labels.txt"
+FLAGS = "run.flags"
+SPLIT = "split.json"
+HISTORY = "history.csv"
+CURVES = "curves.png"
+METRICS = "metrics.json"
+CONFUSION = "confusion.png"
+# Export format -> file or folder.
+EXPORTS = {"saved_model": "saved_model", "float32": "model_float32.tflite"}
+
+# Only while a run is unfinished.
+CHECKPOINTS = "checkpoints"
+
+
+def unfinished_dir(output_dir: Path) -> Path:
+    """Returns where a run is written until it is whole."""
+    return output_dir.with_name(output_dir.name + ".unfinished")
+
+
+def is_finished(output_dir: Path) -> bool:
+    """Returns whether a whole run, and no later one half-way, is in its place."""
+    is_going_on = (unfinished_dir(output_dir) / CHECKPOINTS).exists()
+    return output_dir.exists() and not is_going_on
+
+
+def begin(output_dir: Path, resume: bool, overwrite: bool) -> Path:
+    """Returns the folder to write a run in, which is moved into place by `publish`.
+
+    Raises:
+        InvalidInput: if a run is there and neither flag says what to do with it.
+    """
+    if resume and overwrite:
+        raise InvalidInput("--resume and --overwrite exclude each other")
+    unfinished = unfinished_dir(output_dir)
+    if (unfinished / CHECKPOINTS).exists():
+        if resume:
+            return unfinished
+        if not overwrite:
+            raise InvalidInput(
+                f"{unfinished} holds a run that was stopped: go on with --resume, or "
+                "start again with --overwrite"
+            )
+    # Without a checkpoint there is nothing in it to lose.
+    shutil.rmtree(unfinished, ignore_errors=True)
+    if output_dir.exists() and not overwrite:
+        raise InvalidInput(
+            f"{output_dir} exists: choose another --output_dir or pass --overwrite"
+        )
+    unfinished.mkdir(parents=True)
+    return unfinished
+
+
+def publish(output_dir: Path) -> None:
+    """Moves a run that is whole into place, over an older one if there is one."""
+    _replace(unfinished_dir(output_dir), output_dir)
+    shutil.rmtree(output_dir / CHECKPOINTS, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Gives a path to write a file or folder at, which then takes `path`'s place.
+
+    If the block fails, `path` stays as it was.
+    """
+    # The suffix stays last: Keras and matplotlib choose their formats by it.
+    aside = path.with_name(f"unfinished_{os.getpid()}_{path.name}")
+    try:
+        yield aside
+        _replace(aside, path)
+    finally:
+        _remove(aside)
+
+
+def require(run_dir: Path, *names: str) -> None:
+    """Raises InvalidInput if the folder or one of its files is missing."""
+    if not run_dir.is_dir():
+        raise InvalidInput(f"no such run folder: {run_dir}")
+    for name in names:
+        if not (run_dir / name).exists():
+            raise InvalidInput(f"{run_dir} is not a whole run folder: no {name}")
+
+
+def write_class_names(path: Path, class_names: Sequence[str]) -> None:
+    """Writes `labels.txt`: a class name a line, in the order of the labels."""
+    path.write_text("".join(f"{name}\n" for name in class_names), encoding="utf-8")
+
+
+def load_class_names(path: Path) -> tuple[str, ...]:
+    """Returns the class names of a `labels.txt`, in the order of the labels."""
+    if not path.is_file():
+        raise InvalidInput(f"no class names: {path} is missing")
+    return tuple(path.read_text(encoding="utf-8").splitlines())
+
+
+def load_metrics(run_dir: Path) -> dict:
+    """Returns `metrics.json`, or an empty record where there is none yet."""
+    path = run_dir / METRICS
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def write_metrics(run_dir: Path, **sections: object) -> None:
+    """Writes sections of `metrics.json`; other sections of it stay."""
+    metrics = load_metrics(run_dir) | sections
+    with replacing(run_dir / METRICS) as path:
+        path.write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+
+
+def environment() -> dict[str, str | int | None]:
+    """Returns the versions and the machine that a run was made with."""
+    packages = ("tensorflow", "keras", "numpy", "pillow")
+    versions = {package: metadata.version(package) for package in packages}
+    return {
+        "landmarks_tf": landmarks_tf.__version__,
+        "python": platform.python_version(),
+        **versions,
+        "platform": platform.platform(),
+        "cpu_count": os.cpu_count(),
+    }
+
+
+def _replace(source: Path, target: Path) -> None:
+    if target.is_dir():
+        # A folder cannot be renamed over another: the old one steps aside first.
+        old = target.with_name(f"old_{os.getpid()}_{target.name}")
+        target.rename(old)
+        source.rename(target)
+        _remove(old)
+    else:
+        os.replace(source, target)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,258 @@
+"""Trains a landmark recogniser on a folder of photos, tests it and exports it.
+
+python scripts/train.py --flagfile=scripts/flags/mobile.flags --data_dir=photos
+"""
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+
+import command_line
+from absl import flags
+
+from landmarks_tf import catalog
+from landmarks_tf import run_folder
+from landmarks_tf import sample_data
+from landmarks_tf import split
+from landmarks_tf.catalog import Catalog
+from landmarks_tf.options import CHOICES
+from landmarks_tf.options import TrainingOptions
+from landmarks_tf.preprocessing import load_images
+
+if TYPE_CHECKING:
+    import keras
+
+_DEFAULTS = TrainingOptions()
+
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir",
+    None,
+    "Folder with train/ and test/, or with the class folders themselves, which are "
+    "then split. Default: a drawn sample set.",
+)
+_OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", None, "Run folder to write. Default: saved_models/<model>."
+)
+_RESUME = flags.DEFINE_bool(
+    "resume", False, "Go on after the last finished epoch of a run that was stopped."
+)
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace an older run folder.")
+
+# One flag for each field of TrainingOptions, under the field's name.
+flags.DEFINE_enum(
+    "model",
+    _DEFAULTS.model,
+    CHOICES["model"],
+    "Network from scratch, or a new head on a pre-trained backbone.",
+)
+flags.DEFINE_enum(
+    "preset", _DEFAULTS.preset, CHOICES["preset"], "Layout of the scratch network."
+)
+flags.DEFINE_enum(
+    "backbone",
+    _DEFAULTS.backbone,
+    CHOICES["backbone"],
+    "Network of keras.applications under the transfer model.",
+)
+flags.DEFINE_string(
+    "backbone_weights",
+    _DEFAULTS.backbone_weights,
+    "imagenet (downloaded), none (random), or the path of a weights file without top.",
+)
+flags.DEFINE_integer(
+    "image_size", _DEFAULTS.image_size, "Height and width of the images, in pixels."
+)
+flags.DEFINE_integer("batch_size", _DEFAULTS.batch_size, "Photos in a training step.")
+flags.DEFINE_integer("epochs", _DEFAULTS.epochs, "Epochs at most.")
+flags.DEFINE_float(
+    "learning_rate", _DEFAULTS.learning_rate, "Step size of Adam at the start."
+)
+flags.DEFINE_enum(
+    "learning_rate_schedule",
+    _DEFAULTS.learning_rate_schedule,
+    CHOICES["learning_rate_schedule"],
+    "Keep the learning rate, or lower it to 0 along a cosine.",
+)
+flags.DEFINE_integer(
+    "patience_epochs",
+    _DEFAULTS.patience_epochs,
+    "Stop after so many epochs without better validation accuracy.",
+)
+flags.DEFINE_enum(
+    "mixed_precision",
+    _DEFAULTS.mixed_precision,
+    CHOICES["mixed_precision"],
+    "Compute in this precision while training; the model written is float32.",
+)
+flags.DEFINE_integer("seed", _DEFAULTS.seed, "Of split, weights, order and dropout.")
+flags.DEFINE_float(
+    "validation_fraction",
+    _DEFAULTS.validation_fraction,
+    "Share of the training photos held out for choosing the best epoch.",
+)
+flags.DEFINE_float(
+    "test_fraction",
+    _DEFAULTS.test_fraction,
+    "Share of all photos held out for testing, where the data has no test/.",
+)
+flags.DEFINE_float(
+    "min_accuracy",
+    _DEFAULTS.min_accuracy,
+    "Below this top-1 accuracy on the test photos nothing is exported (exit code 3).",
+)
+
+
+def main(arguments: list[str]) -> int:
+    command_line.refuse_arguments(arguments)
+    options = options_of_flags()
+    output_dir = Path(_OUTPUT_DIR.value or f"saved_models/{options.model}")
+    if _RESUME.value and run_folder.is_finished(output_dir):
+        print(f"{output_dir} is finished: nothing to resume")
+        return 0
+    listing = list_data()
+    run_dir = run_folder.begin(output_dir, _RESUME.value, _OVERWRITE.value)
+    command_line.write_flags(run_dir / run_folder.FLAGS)
+    command_line.load_tensorflow()
+    photos = split_data(listing, run_dir, options)
+    model = fit(photos, run_dir, options)
+    top1 = evaluate(model, photos, run_dir, options)
+    is_good_enough = top1 >= options.min_accuracy
+    if is_good_enough:
+        export(model, photos, run_dir)
+    run_folder.publish(output_dir)
+    if not is_good_enough:
+        message = f"top-1 {top1:.1%} is below --min_accuracy={options.min_accuracy}"
+        print(f"error: {message}; nothing is exported", file=sys.stderr)
+        return 3
+    show_answer(output_dir, photos)
+    return 0
+
+
+def options_of_flags() -> TrainingOptions:
+    names = [field.name for field in dataclasses.fields(TrainingOptions)]
+    values: dict[str, Any] = {name: flags.FLAGS[name].value for name in names}
+    return TrainingOptions(**values)
+
+
+def list_data() -> Catalog:
+    """Lists the data folder, drawing one where none is given, and tells of it."""
+    if _DATA_DIR.value is None:
+        print("no --data_dir: drawing a sample set (once)", flush=True)
+        data_dir = sample_data.load_sample_set()
+    else:
+        data_dir = Path(_DATA_DIR.value)
+    listing = catalog.load_catalog(data_dir)
+    print(f"{data_dir}: {len(listing.class_names)} classes", flush=True)
+    if listing.ignored:
+        count, first = len(listing.ignored), listing.ignored[0]
+        print(f"ignored {count} files that are no photos, the first: {first}")
+    return listing
+
+
+def split_data(listing: Catalog, run_dir: Path, options: TrainingOptions) -> Catalog:
+    """Divides the readable photos, or takes the division of the run resumed."""
+    split_path = run_dir / run_folder.SPLIT
+    labels_path = run_dir / run_folder.LABELS
+    if split_path.exists():
+        class_names = run_folder.load_class_names(labels_path)
+        return split.load_split(split_path, class_names, listing.data_dir)
+    readable, skipped = command_line.skip_unreadable(listing)
+    readable.require_all_classes("train")
+    hashes = split.hash_photos(readable)
+    photos = split.split_catalog(
+        readable,
+        hashes,
+        options.validation_fraction,
+        options.test_fraction,
+        options.seed,
+    )
+    run_folder.write_class_names(labels_path, photos.class_names)
+    split.write_split(split_path, photos, hashes, skipped)
+    for name in photos.classes_without("test"):
+        print(f"warning: no test photos of class {name}")
+    counts = [f"{len(photos.splits[name])} {name}" for name in split.SPLITS]
+    print(f"photos: {', '.join(counts)}", flush=True)
+    return photos
+
+
+def fit(photos: Catalog, run_dir: Path, options: TrainingOptions) -> "keras.Model":
+    """Trains, and writes the model and its history."""
+    from landmarks_tf import pipeline
+    from landmarks_tf import plots
+    from landmarks_tf import training
+
+    checkpoints_dir = run_dir / run_folder.CHECKPOINTS
+    progress = training.load_progress(checkpoints_dir)
+    model, progress = training.train_model(
+        options,
+        len(photos.class_names),
+        pipeline.make_training_dataset(photos, options, progress.num_epochs),
+        pipeline.make_dataset(
+            photos, "validation", options.image_size, options.batch_size
+        ),
+        checkpoints_dir,
+        command_line.verbosity(),
+    )
+    model.save(run_dir / run_folder.MODEL)
+    training.write_history(run_dir / run_folder.HISTORY, progress.history)
+    plots.write_curves(run_dir / run_folder.CURVES, progress.history)
+    record = training.describe_progress(progress, len(photos.splits["train"]))
+    run_folder.write_metrics(
+        run_dir, environment=run_folder.environment(), training=record
+    )
+    print(
+        f"training: {record['epochs']} epochs, the best is {record['best_epoch']}, "
+        f"{record['seconds']} s, {record['images_per_second']} images/s",
+        flush=True,
+    )
+    return model
+
+
+def evaluate(
+    model: "keras.Model", photos: Catalog, run_dir: Path, options: TrainingOptions
+) -> float:
+    """Writes and prints the metrics of validation and test; returns test top-1."""
+    from landmarks_tf import evaluation
+    from landmarks_tf import pipeline
+    from landmarks_tf import plots
+
+    for name in ("validation", "test"):
+        dataset = pipeline.make_dataset(
+            photos, name, options.image_size, options.batch_size
+        )
+        metrics, matrix = evaluation.evaluate_model(
+            model, dataset, photos.labels(name), photos.class_names
+        )
+        run_folder.write_metrics(run_dir, **{name: metrics})
+        print(f"{name}: {evaluation.describe_metrics(metrics)}", flush=True)
+    plots.write_confusion(run_dir / run_folder.CONFUSION, matrix, photos.class_names)
+    return metrics["top1"]
+
+
+def export(model: "keras.Model", photos: Catalog, run_dir: Path) -> None:
+    """Writes every format."""
+    from landmarks_tf import exporting
+
+    for file_format, name in run_folder.EXPORTS.items():
+        with run_folder.replacing(run_dir / name) as path, command_line.quiet_stderr():
+            exporting.export_model(model, photos.class_names, file_format, path)
+
+
+def show_answer(output_dir: Path, photos: Catalog) -> None:
+    """Asks the exported TFLite file, as a phone would, about one test photo."""
+    from landmarks_tf import prediction
+
+    photo = Path(photos.absolute_paths("test")[0])
+    with command_line.quiet_stderr():
+        classifier = prediction.load_classifier(
+            output_dir / run_folder.EXPORTS["float32"]
+        )
+    probabilities = classifier.predict(load_images(photo, classifier.image_size))[0]
+    print(f"run folder: {output_dir}")
+    command_line.print_landmarks(photo, classifier.top_landmarks(probabilities, 3))
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,68 @@
+"""Shared data: three coloured classes, and one run trained on them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+COLORS = {"0.red": (200, 30, 30), "1.green": (30, 180, 40), "2.blue": (20, 40, 210)}
+TOY_FLAGS = (
+    "--image_size=64",
+    "--batch_size=4",
+    "--epochs=6",
+    "--learning_rate=1e-3",
+)
+
+
+def run_script(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Runs scripts/<name>.py as a user would, from the project's root."""
+    command = [sys.executable, f"scripts/{name}.py", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def draw(color: tuple[int, ...], rng: np.random.Generator) -> Image.Image:
+    """Returns a photo of one noisy colour, of a random size."""
+    height, width = rng.integers(60, 120, 2)
+    noise = rng.normal(0, 25, (height, width, 3))
+    return Image.fromarray(np.clip(noise + color, 0, 255).astype(np.uint8))
+
+
+def draw_classes(
+    folder: Path, count: int, rng: np.random.Generator, is_random: bool = False
+) -> None:
+    """Draws `count` JPEGs a class, in the class's color or each in any of them."""
+    palette = list(COLORS.values())
+    for name, color in COLORS.items():
+        (folder / name).mkdir(parents=True)
+        for index in range(count):
+            chosen = palette[rng.integers(len(palette))] if is_random else color
+            draw(chosen, rng).save(folder / name / f"{index:02}.jpg")
+
+
+@pytest.fixture(scope="session")
+def colored_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """train/ and test/ of three colours, a PNG among them and a stray text file."""
+    rng = np.random.default_rng(0)
+    data_dir = tmp_path_factory.mktemp("colored photos")
+    draw_classes(data_dir / "train", 12, rng)
+    draw_classes(data_dir / "test", 5, rng)
+    draw(COLORS["0.red"], rng).save(data_dir / "train" / "0.red" / "extra.png")
+    (data_dir / "train" / "0.red" / "notes.txt").write_text("not a photo")
+    return data_dir
+
+
+@pytest.fixture(scope="session")
+def run_dir(colored_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of scripts/train.py on the coloured classes. Read only."""
+    output_dir = tmp_path_factory.mktemp("runs") / "toy run"
+    assert not output_dir.exists()
+    result = run_script(
+        "train", *TOY_FLAGS, f"--data_dir={colored_dir}", f"--output_dir={output_dir}"
+    )
+    assert result.returncode == 0, result.stderr
+    (output_dir / "log.txt").write_text(result.stdout)
+    return output_dir
