@@ -56,7 +56,6 @@ def build_scratch_model(
     layers: list[keras.Layer] = [keras.Input((*image_size, 3), name="images")]
     for filters in numbers.filters:
         layers += _convolution(filters, numbers.batch_normalization)
-        layers.append(keras.layers.MaxPooling2D())
     if numbers.global_pooling:
         layers.append(keras.layers.GlobalAveragePooling2D())
     else:
@@ -69,10 +68,16 @@ def build_scratch_model(
 
 
 def _convolution(filters: int, batch_normalization: bool) -> list[keras.Layer]:
+    """Returns a convolution with its ReLU and max-pooling."""
     if not batch_normalization:
-        return [keras.layers.Conv2D(filters, 3, padding="same", activation="relu")]
+        return [
+            keras.layers.Conv2D(filters, 3, padding="same", activation="relu"),
+            keras.layers.MaxPooling2D(),
+        ]
+    # Pooled first: a quarter of the values to normalise.
     return [
         keras.layers.Conv2D(filters, 3, padding="same", use_bias=False),
+        keras.layers.MaxPooling2D(),
         keras.layers.BatchNormalization(),
         keras.layers.ReLU(),
     ]

@@ -12,6 +12,9 @@ from landmarks_tf.options import TrainingOptions
 from landmarks_tf.preprocessing import ImageSize
 from landmarks_tf.preprocessing import as_image_size
 
+# A split whose decoded images take no more than this is kept in memory.
+MAX_CACHED_BYTES = 2**30
+
 
 def make_dataset(
     photos: Catalog, split: str, image_size: ImageSize, batch_size: int
@@ -28,8 +31,8 @@ def make_dataset(
         batches of (images float32 `[batch, height, width, 3]`, RGB, in [0, 1], labels
         int32 `[batch]`); the last batch holds what is left.
     """
-    dataset = _batches(_examples(photos, split), image_size, batch_size)
-    return dataset.prefetch(tf.data.AUTOTUNE)
+    pixels = _load_pixels(_examples(photos, split), image_size)
+    return _batches(_cached(pixels), batch_size).prefetch(tf.data.AUTOTUNE)
 
 
 def make_training_dataset(
@@ -45,18 +48,26 @@ def make_training_dataset(
         epoch holds every training photo once and ends with a batch of what is left.
     """
     examples = _examples(photos, "train")
-    num_photos = len(photos.splits["train"])
+    pixels = _load_pixels(examples, options.image_size)
+    cached = _cached(pixels)
 
     def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
-        shuffled = examples.shuffle(
-            num_photos,
-            seed=(options.seed << 32) + epoch,
-            reshuffle_each_iteration=False,
+        # Names are shuffled, not images, unless the images are in memory anyway: the
+        # buffer holds all of them. The order is the same.
+        source = examples if cached is pixels else cached
+        # In a traced function this sets the seed of its graph alone: the order would
+        # else depend on whether and when the program set the global one. TensorFlow
+        # compares it with 0 and then takes a tensor for a truth value.
+        tf.random.set_seed(options.seed + 1)
+        shuffled = source.shuffle(
+            len(examples), seed=epoch, reshuffle_each_iteration=False
         )
-        return _batches(shuffled, options.image_size, options.batch_size)
+        if cached is pixels:
+            shuffled = _load_pixels(shuffled, options.image_size)
+        return _batches(shuffled, options.batch_size)
 
     epochs = tf.data.Dataset.range(initial_epoch, options.epochs)
-    steps = math.ceil(num_photos / options.batch_size) * len(epochs)
+    steps = math.ceil(len(examples) / options.batch_size) * len(epochs)
     dataset = epochs.flat_map(one_epoch)
     # Of a flat_map TensorFlow cannot tell by itself how long it is.
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
@@ -70,21 +81,25 @@ def find_unreadable(photos: Catalog) -> dict[str, str]:
         for each photo that cannot be decoded, the reason in a few words by its
         relative path, in the catalog's order.
     """
+    # As a graph: step by step in Python, this takes ten times as long.
+    decode = tf.function(
+        graph_preprocessing.decode, input_signature=[tf.TensorSpec([], tf.string)]
+    )
+
+    def unreadable_reason(path: str) -> str:
+        try:
+            with open(photos.data_dir / path, "rb") as file:
+                decode(file.read())
+        except (OSError, tf.errors.InvalidArgumentError):
+            # Pillow knows the words for it.
+            reason = preprocessing.unreadable_reason(photos.data_dir / path)
+            return reason or "TensorFlow cannot decode it"
+        return ""
+
     names = [photo.path for photo in photos.all_photos()]
     with ThreadPoolExecutor() as pool:
-        files = [str(photos.data_dir / name) for name in names]
-        reasons = pool.map(_unreadable_reason, files)
+        reasons = pool.map(unreadable_reason, names)
         return {name: reason for name, reason in zip(names, reasons) if reason}
-
-
-def _unreadable_reason(path: str) -> str:
-    try:
-        with open(path, "rb") as file:
-            graph_preprocessing.decode(tf.constant(file.read()))
-    except (OSError, tf.errors.InvalidArgumentError):
-        # Pillow knows the words for it.
-        return preprocessing.unreadable_reason(path) or "TensorFlow cannot decode it"
-    return ""
 
 
 def _examples(photos: Catalog, split: str) -> tf.data.Dataset:
@@ -93,20 +108,29 @@ def _examples(photos: Catalog, split: str) -> tf.data.Dataset:
     return tf.data.Dataset.from_tensor_slices((paths, labels))
 
 
-def _batches(
-    examples: tf.data.Dataset, image_size: ImageSize, batch_size: int
-) -> tf.data.Dataset:
+def _load_pixels(examples: tf.data.Dataset, image_size: ImageSize) -> tf.data.Dataset:
+    """Turns paths into uint8 images."""
     height_width = as_image_size(image_size)
 
     def load(path: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         contents = tf.io.read_file(path)
         return graph_preprocessing.preprocess(contents, height_width), label
 
+    return examples.map(load, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def _cached(pixels: tf.data.Dataset) -> tf.data.Dataset:
+    """Keeps decoded images in memory from the first epoch on, if they are small."""
+    num_bytes = len(pixels) * math.prod(pixels.element_spec[0].shape)
+    return pixels.cache() if num_bytes <= MAX_CACHED_BYTES else pixels
+
+
+def _batches(pixels: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
+    """Batches uint8 images, which has a quarter of the bytes to copy, then converts."""
+
     def to_contract(pixels: tf.Tensor, labels: tf.Tensor) -> tuple:
         return graph_preprocessing.normalize(pixels), labels
 
-    # Batched as uint8: a quarter of the bytes to copy.
-    dataset = examples.map(load, num_parallel_calls=tf.data.AUTOTUNE)
-    return dataset.batch(batch_size).map(
+    return pixels.batch(batch_size).map(
         to_contract, num_parallel_calls=tf.data.AUTOTUNE
     )

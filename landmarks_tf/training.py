@@ -86,7 +86,7 @@ def train_model(
         if checkpoint is None:
             model = _compiled_model(options, num_classes, steps_per_epoch)
         else:
-            model = keras.models.load_model(checkpoint / _LAST)
+            model = _load_last_model(checkpoint)
         early_stopping = keras.callbacks.EarlyStopping(
             "val_accuracy", mode="max", patience=options.patience_epochs
         )
@@ -225,6 +225,7 @@ class CheckpointKeeper(keras.callbacks.Callback):
             "history": self.progress.history,
             "is_over": self.progress.is_over,
             "seconds": self.progress.seconds,
+            "random_states": [state.numpy().tolist() for state in _states(self.model)],
         }
         (aside / _PROGRESS).write_text(json.dumps(record), encoding="utf-8")
         aside.rename(self._checkpoints_dir / f"epoch_{epoch + 1:06d}")
@@ -234,6 +235,23 @@ class CheckpointKeeper(keras.callbacks.Callback):
 
 def _merit(row: Mapping[str, float]) -> tuple[float, float]:
     return row["val_accuracy"], -row["val_loss"]
+
+
+def _load_last_model(checkpoint: Path) -> keras.Model:
+    model = keras.models.load_model(checkpoint / _LAST)
+    record = json.loads((checkpoint / _PROGRESS).read_text(encoding="utf-8"))
+    for state, value in zip(_states(model), record["random_states"]):
+        state.assign(value)
+    return model
+
+
+def _states(model: keras.Model) -> list[keras.Variable]:
+    """Returns the states of the dropout layers' generators.
+
+    Keras 3.15 writes them into no file: a model that is loaded starts them anew.
+    """
+    name = "seed_generator_state"
+    return [v for v in model.variables if v.path.endswith(name)]
 
 
 def _compiled_model(

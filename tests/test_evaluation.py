@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+
+from landmarks_tf import evaluation
+
+NAMES = ("a", "b", "c", "d", "e", "f")
+
+
+def test_metrics_of_a_small_case_by_hand():
+    probabilities = np.array(
+        [
+            [0.7, 0.1, 0.1, 0.05, 0.03, 0.02],  # right
+            [0.4, 0.3, 0.2, 0.05, 0.03, 0.02],  # third
+            [0.4, 0.3, 0.1, 0.1, 0.07, 0.03],  # fifth
+            [0.4, 0.3, 0.1, 0.1, 0.07, 0.03],  # sixth
+        ]
+    )
+    metrics = evaluation.evaluate_probabilities(probabilities, [0, 2, 4, 5], NAMES)
+    assert metrics["num_images"] == 4
+    assert (metrics["top1"], metrics["top3"], metrics["top5"]) == (0.25, 0.5, 0.75)
+    loss = -np.log([0.7, 0.2, 0.07, 0.03]).mean()
+    assert metrics["loss"] == pytest.approx(loss)
+    assert metrics["per_class"]["a"] == {"num_images": 1, "accuracy": 1.0}
+    assert metrics["per_class"]["b"] == {"num_images": 0, "accuracy": None}
+
+
+def test_equal_probabilities_are_not_right_everywhere():
+    uniform = np.full((6, 6), 1 / 6)
+    metrics = evaluation.evaluate_probabilities(uniform, range(6), NAMES)
+    assert metrics["top1"] == pytest.approx(1 / 6)
+    assert metrics["top3"] == pytest.approx(3 / 6)
+
+
+def test_rank_agrees_with_argmax():
+    rng = np.random.default_rng(0)
+    probabilities = rng.integers(0, 4, (200, 6)) / 4
+    labels = rng.integers(0, 6, 200)
+    ranks = evaluation.true_class_ranks(probabilities, labels)
+    assert np.array_equal(ranks == 0, probabilities.argmax(axis=1) == labels)
+
+
+def test_confusion_has_true_classes_in_rows():
+    answers = np.eye(3)[[0, 2, 2, 1]]
+    matrix = evaluation.confusion_matrix(answers, [0, 1, 1, 1])
+    assert matrix.tolist() == [[1, 0, 0], [0, 1, 2], [0, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("successes", "trials", "low", "high"),
+    [
+        # Newcombe, Statistics in Medicine 17 (1998), table I, method 3.
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0000, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_wilson_interval_gives_published_values(successes, trials, low, high):
+    interval = evaluation.wilson_interval(successes, trials)
+    assert interval == pytest.approx((low, high), abs=5e-5)
+
+
+def test_description_is_one_line_with_the_interval():
+    metrics = evaluation.evaluate_probabilities(np.eye(6), range(6), NAMES)
+    assert evaluation.describe_metrics(metrics) == (
+        "top-1 100.0% (95 % interval 61.0% to 100.0%), top-3 100.0%, top-5 100.0%, "
+        "loss 0.000, 6 photos"
+    )

@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+
+from landmarks_tf import exporting
+from landmarks_tf import models
+from landmarks_tf.preprocessing import load_images
+
+NAMES = ("a", "b", "c", "d", "e", "f", "g")
+SIZE = 64
+
+
+@pytest.fixture(scope="module", params=["scratch", "transfer", "caffe"])
+def exported(request, tmp_path_factory):
+    """(model, folder of its exports) of an untrained network."""
+    model = {
+        "scratch": lambda: models.build_scratch_model("small", (SIZE, SIZE), 7),
+        "transfer": lambda: models.build_transfer_model(
+            "MobileNetV2", "none", (SIZE, SIZE), 7
+        ),
+        "caffe": lambda: models.build_transfer_model("VGG16", "none", (SIZE, SIZE), 7),
+    }[request.param]()
+    folder = tmp_path_factory.mktemp("exports")
+    exporting.export_model(model, NAMES, "saved_model", folder / "saved_model")
+    exporting.export_model(model, NAMES, "float32", folder / "model.tflite")
+    return model, folder
+
+
+@pytest.fixture
+def paths(colored_dir):
+    return sorted((colored_dir / "train" / "0.red").glob("*.[jp][pn]g"))
+
+
+def test_saved_model_answers_photo_bytes_as_the_model_does(exported, paths):
+    model, folder = exported
+    serve = tf.saved_model.load(folder / "saved_model").signatures["serving_default"]
+    answer = serve(photos=tf.constant([path.read_bytes() for path in paths]))
+    probabilities = model.predict(load_images(paths, SIZE), verbose=0)
+    order = np.argsort(-probabilities, axis=1)[:, :5]
+    expected = np.take_along_axis(probabilities, order, axis=1)
+    assert answer["probabilities"].shape == (len(paths), 5)
+    np.testing.assert_allclose(answer["probabilities"], expected, atol=2e-3)
+    names = answer["class_names"].numpy().astype(str)
+    first = np.array(NAMES)[order[:, 0]]
+    is_clear = expected[:, 0] - expected[:, 1] > 4e-3
+    assert np.array_equal(names[is_clear, 0], first[is_clear])
+
+
+def test_saved_model_answers_images_as_the_model_does(exported, paths):
+    model, folder = exported
+    images = load_images(paths, SIZE)
+    serve = tf.saved_model.load(folder / "saved_model").signatures["images"]
+    answer = serve(images=tf.constant(images))["probabilities"]
+    expected = model.predict(images, verbose=0)
+    np.testing.assert_allclose(answer, expected, atol=1e-5)
+
+
+def test_tflite_answers_as_the_model_does(exported, paths):
+    model, folder = exported
+    images = load_images(paths, SIZE)
+    interpreter = Interpreter(str(folder / "model.tflite"))
+    interpreter.allocate_tensors()
+    (given,), (got,) = interpreter.get_input_details(), interpreter.get_output_details()
+    assert (given["dtype"], got["dtype"]) == (np.float32, np.float32)
+    assert given["shape"].tolist() == [1, SIZE, SIZE, 3]
+    expected = model.predict(images, verbose=0)
+    for image, probabilities in zip(images, expected):
+        interpreter.set_tensor(given["index"], image[np.newaxis])
+        interpreter.invoke()
+        answer = interpreter.get_tensor(got["index"])[0]
+        np.testing.assert_allclose(answer, probabilities, atol=1e-5)
+
+
+def test_tflite_has_built_in_operations_only(exported):
+    interpreter = Interpreter(str(exported[1] / "model.tflite"))
+    names = {operation["op_name"] for operation in interpreter._get_ops_details()}
+    assert names
+    assert not [name for name in names if name.startswith("Flex") or name == "CUSTOM"]

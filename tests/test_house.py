@@ -1,0 +1,63 @@
+"""The shape of the house: imports run one way, the library neither prints nor asserts."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import landmarks_tf
+
+PACKAGE = Path(landmarks_tf.__file__).parent
+# A module may import those before it; of the last four none imports another.
+ORDER = (
+    "errors architectures options catalog split preprocessing graph_preprocessing "
+    "models evaluation plots run_folder sample_parts sample_scenes sample_photo "
+    "sample_data pipeline training exporting prediction"
+).split()
+BUILDERS = set(ORDER[-4:])
+
+
+def imported(tree: ast.AST) -> set[str]:
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "landmarks_tf":
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            if node.module.startswith("landmarks_tf."):
+                names.add(node.module.removeprefix("landmarks_tf."))
+    return names
+
+
+def parse(name: str) -> ast.Module:
+    return ast.parse((PACKAGE / f"{name}.py").read_text(encoding="utf-8"))
+
+
+def test_every_module_has_its_place():
+    modules = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
+    assert modules == set(ORDER)
+
+
+def test_imports_run_one_way():
+    for place, name in enumerate(ORDER):
+        own = imported(parse(name))
+        assert own <= set(ORDER[:place]), name
+        if name in BUILDERS:
+            assert not own & BUILDERS, name
+
+
+def test_library_neither_prints_nor_asserts_nor_reads_flags():
+    for name in ORDER:
+        for node in ast.walk(parse(name)):
+            assert not isinstance(node, ast.Assert), name
+            if isinstance(node, ast.Name):
+                assert node.id != "print", name
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                assert "absl" not in ast.unparse(node), name
+
+
+def test_importing_the_package_imports_no_tensorflow():
+    code = (
+        "import sys, landmarks_tf, landmarks_tf.prediction; "
+        "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -1,0 +1,227 @@
+import re
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from landmarks_tf import models
+from landmarks_tf.architectures import BACKBONES
+from landmarks_tf.architectures import SCRATCH_PRESETS
+from landmarks_tf.errors import InvalidInput
+from landmarks_tf.options import TrainingOptions
+
+# Preset -> parameters at 800x800 and 50 classes.
+SCRATCH_PARAMETERS = {"reference": 20_486_738, "small": 500_202}
+# Backbone -> parameters of the transfer model with 50 classes.
+TRANSFER_PARAMETERS = {
+    "ConvNeXtTiny": 27_858_578,
+    "DenseNet121": 7_088_754,
+    "EfficientNetB0": 4_113_621,
+    "EfficientNetB1": 6_639_289,
+    "EfficientNetB2": 7_839_019,
+    "EfficientNetB3": 10_860_385,
+    "EfficientNetB4": 17_763_473,
+    "EfficientNetV2B0": 5_983_362,
+    "EfficientNetV2B1": 6_995_174,
+    "EfficientNetV2B2": 8_839_824,
+    "EfficientNetV2B3": 13_007_472,
+    "EfficientNetV2S": 20_395_410,
+    "InceptionV3": 21_905_234,
+    "MobileNetV2": 2_322_034,
+    "MobileNetV3Large": 3_044_402,
+    "MobileNetV3Small": 967_970,
+    "NASNetMobile": 4_322_566,
+    "ResNet50": 23_690_162,
+    "ResNet50V2": 23_667_250,
+    "VGG16": 14_740_338,
+    "Xception": 20_963_930,
+}
+
+
+def count(model, kind):
+    return sum(isinstance(layer, kind) for layer in model.layers)
+
+
+def test_every_network_is_in_the_tables():
+    assert set(SCRATCH_PARAMETERS) == set(SCRATCH_PRESETS)
+    assert set(TRANSFER_PARAMETERS) == set(BACKBONES)
+
+
+@pytest.mark.parametrize("preset", SCRATCH_PRESETS)
+def test_scratch_network_has_the_layers_of_the_mission(preset):
+    model = models.build_scratch_model(preset, (800, 800), 50)
+    assert isinstance(model, keras.Sequential)
+    assert model.count_params() == SCRATCH_PARAMETERS[preset]
+    assert count(model, keras.layers.Conv2D) == 6
+    assert count(model, keras.layers.MaxPooling2D) == 6
+    assert count(model, keras.layers.Dense) == 3
+    assert count(model, keras.layers.Dropout) == 2
+    assert model.input_shape == (None, 800, 800, 3)
+    assert model.output_shape == (None, 50)
+    kinds = [type(layer) for layer in model.layers]
+    for index, kind in enumerate(kinds):
+        if kind is keras.layers.Dropout:
+            assert kinds[index - 1] is keras.layers.Dense
+
+
+@pytest.mark.parametrize("preset", SCRATCH_PRESETS)
+def test_every_hidden_layer_of_the_scratch_network_is_rectified(preset):
+    model = models.build_scratch_model(preset, (64, 64), 3)
+    num_relu = count(model, keras.layers.ReLU)
+    for layer in model.layers[:-1]:
+        if isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense)):
+            num_relu += layer.activation is keras.activations.relu
+    assert num_relu == 8
+    assert model.layers[-1].activation is keras.activations.softmax
+
+
+def preprocess_input(backbone, pixels):
+    """What the backbone's own module makes of float pixels in 0..255."""
+    module = {"ResNet50": "resnet50", "VGG16": "vgg16"}.get(backbone)
+    if module:
+        return getattr(keras.applications, module).preprocess_input(pixels)
+    constructor = getattr(keras.applications, backbone)
+    return sys.modules[constructor.__module__].preprocess_input(pixels)
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_backbone_receives_what_its_own_preprocessing_would_give(backbone):
+    model = models.build_transfer_model(backbone, "none", (96, 96), 50)
+    assert model.count_params() == TRANSFER_PARAMETERS[backbone]
+    assert len(model.trainable_weights) == 2
+    (index,) = (i for i, x in enumerate(model.layers) if isinstance(x, keras.Model))
+    before_backbone = keras.Model(model.input, model.layers[index - 1].output)
+    images = np.random.default_rng(0).random((2, 96, 96, 3), np.float32)
+    expected = preprocess_input(backbone, images * 255)
+    received = before_backbone.predict(images, verbose=0)
+    np.testing.assert_allclose(received, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_frozen_backbone_is_in_inference_mode():
+    model = models.build_transfer_model("MobileNetV2", "none", (32, 32), 3)
+    images = np.random.default_rng(0).random((4, 32, 32, 3), np.float32)
+    before = [w.numpy() for w in model.non_trainable_weights]
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.fit(images, np.array([0, 1, 2, 0]), verbose=0)
+    for old, new in zip(before, model.non_trainable_weights):
+        np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        TrainingOptions(preset="small", image_size=64),
+        TrainingOptions(model="transfer", backbone_weights="none", image_size=32),
+        TrainingOptions(
+            model="transfer",
+            backbone="ResNet50",
+            backbone_weights="none",
+            image_size=32,
+        ),
+    ],
+)
+def test_model_gives_probabilities_and_loads_without_the_package(options, tmp_path):
+    model = models.build_model(options, 7)
+    size = options.image_size
+    images = np.random.default_rng(0).random((3, size, size, 3), np.float32)
+    probabilities = model.predict(images, verbose=0)
+    assert probabilities.shape == (3, 7)
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(loaded.predict(images, verbose=0), probabilities)
+
+
+def test_probabilities_are_float32_under_mixed_precision():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = models.build_scratch_model("reference", (64, 64), 3)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert model.layers[0].compute_dtype == "bfloat16"
+    assert model.layers[-1].compute_dtype == "float32"
+
+
+def test_weights_of_the_backbone_are_loaded_from_a_path(tmp_path):
+    path = tmp_path / "mine.weights.h5"
+    body = models.load_backbone("MobileNetV2", "none", (32, 32))
+    body.save_weights(path)
+    loaded = models.load_backbone("MobileNetV2", str(path), (48, 48))
+    for old, new in zip(body.weights, loaded.weights):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_weights_of_another_architecture_are_refused(tmp_path):
+    path = tmp_path / "mine.weights.h5"
+    models.load_backbone("MobileNetV2", "none", (32, 32)).save_weights(path)
+    message = re.escape(f"{path} does not hold the weights of EfficientNetB0")
+    with pytest.raises(InvalidInput, match=message):
+        models.load_backbone("EfficientNetB0", str(path), (32, 32))
+
+
+@pytest.mark.parametrize("contents", [b"", b"no weights"])
+def test_a_file_that_holds_no_weights_is_refused(tmp_path, contents):
+    path = tmp_path / "mine.weights.h5"
+    path.write_bytes(contents)
+    with pytest.raises(InvalidInput, match="does not hold the weights of MobileNetV2"):
+        models.load_backbone("MobileNetV2", str(path), (32, 32))
+
+
+def test_missing_weights_are_refused():
+    message = re.escape("Received: backbone_weights=nowhere.h5")
+    with pytest.raises(InvalidInput, match=f"^`backbone_weights` must be .*{message}$"):
+        models.load_backbone("MobileNetV2", "nowhere.h5", (32, 32))
+
+
+def test_a_failed_download_names_the_file_to_fetch(monkeypatch):
+    def fail(name, url, **options):
+        raise Exception(f"URL fetch failure on {url}: 404 -- Not Found")
+
+    utils = sys.modules[keras.applications.MobileNetV2.__module__].file_utils
+    monkeypatch.setattr(utils, "get_file", fail)
+    message = r"--backbone_weights: https://\S+/mobilenet_v2\S+_no_top.h5$"
+    with pytest.raises(InvalidInput, match=message):
+        models.load_backbone("MobileNetV2", "imagenet", (224, 224))
+
+
+def test_images_too_small_for_the_backbone_are_refused():
+    with pytest.raises(InvalidInput, match=r"Received: image_size=\(32, 32\)"):
+        models.build_transfer_model("InceptionV3", "none", (32, 32), 3)
+
+
+def normalization(model):
+    kind = keras.layers.Normalization
+    return next(layer for layer in model.layers if isinstance(layer, kind))
+
+
+def test_published_efficientnet_weights_see_the_scale_they_were_trained_at(tmp_path):
+    # As published, the normalisation holds deviations where variances belong.
+    stddev = np.array([0.229, 0.224, 0.225], np.float32)
+    mean = np.array([0.485, 0.456, 0.406], np.float32)
+    body = models.load_backbone("EfficientNetB0", "none", (32, 32))
+    normalization(body).set_weights([mean, stddev, np.zeros(())])
+    path = tmp_path / "published.weights.h5"
+    body.save_weights(path)
+    loaded = models.load_backbone("EfficientNetB0", str(path), (32, 32))
+    normalized = keras.Model(loaded.input, normalization(loaded).output)
+    pixels = np.random.default_rng(0).uniform(0, 255, (1, 32, 32, 3)).astype("float32")
+    expected = (pixels / 255 - mean) / stddev
+    received = normalized.predict(pixels, verbose=0)
+    np.testing.assert_allclose(received, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_file_that_is_no_model_is_refused(tmp_path):
+    path = tmp_path / "model.keras"
+    path.write_text("not a model")
+    with pytest.raises(InvalidInput, match="is not a Keras model that loads"):
+        models.load_model(path, 3)
+
+
+def test_a_model_that_does_not_fit_its_labels_is_refused(tmp_path):
+    path = tmp_path / "model.keras"
+    models.build_scratch_model("small", (64, 64), 3).save(path)
+    assert models.load_model(path, 3).output_shape == (None, 3)
+    with pytest.raises(InvalidInput, match="has 3 outputs, but there are 4 class names"):
+        models.load_model(path, 4)

@@ -1,0 +1,96 @@
+import re
+
+import numpy as np
+import pytest
+
+from landmarks_tf import prediction
+from landmarks_tf.errors import InvalidInput
+from landmarks_tf.preprocessing import load_images
+
+
+@pytest.fixture
+def photo(colored_dir):
+    return colored_dir / "test" / "1.green" / "00.jpg"
+
+
+@pytest.mark.parametrize("name", ["", "model.keras", "model_float32.tflite"])
+def test_every_file_of_a_run_gives_the_same_answer(run_dir, photo, name):
+    classifier = prediction.load_classifier(run_dir / name)
+    assert classifier.class_names == ("0.red", "1.green", "2.blue")
+    assert classifier.image_size == (64, 64)
+    expected = prediction.load_classifier(run_dir).predict(load_images(photo, 64))
+    ((path, probabilities),) = classifier.predict_photos([photo])
+    assert path == photo
+    np.testing.assert_allclose(probabilities, expected[0], atol=1e-5)
+    ((best, probability),) = classifier.top_landmarks(probabilities, 1)
+    assert best == "1.green"
+    assert probability == pytest.approx(probabilities.max())
+
+
+def test_photos_in_order_with_the_unreadable_ones_named(run_dir, colored_dir, tmp_path):
+    bad = tmp_path / "bad.jpg"
+    bad.write_text("not a photo")
+    photos = prediction.find_photos([str(colored_dir / "test")])
+    assert len(photos) == 15
+    paths = [bad, *photos, bad]
+    classifier = prediction.load_classifier(run_dir)
+    answers = list(classifier.predict_photos(paths))
+    assert [path for path, _ in answers] == paths
+    assert [isinstance(answer, InvalidInput) for _, answer in answers] == (
+        [True] + [False] * 15 + [True]
+    )
+    for path, answer in answers[1:-1]:
+        assert classifier.top_landmarks(answer, 1)[0][0] == path.parent.name
+
+
+def test_nothing_but_bad_photos_is_no_failure(run_dir, tmp_path):
+    bad = tmp_path / "nowhere.jpg"
+    classifier = prediction.load_classifier(run_dir)
+    ((_, answer),) = classifier.predict_photos([bad])
+    assert str(answer) == f"{bad}: no such file"
+
+
+def test_top_landmarks_are_sorted_and_no_more_than_there_are():
+    classifier = prediction.Classifier(("a", "b", "c"), (8, 8), np.asarray)
+    landmarks = classifier.top_landmarks(np.array([0.2, 0.5, 0.3]), 9)
+    assert landmarks == [("b", 0.5), ("c", 0.3), ("a", 0.2)]
+
+
+def test_refuses_an_empty_folder(tmp_path):
+    with pytest.raises(InvalidInput, match="^no photos in the folder "):
+        prediction.find_photos([str(tmp_path)])
+
+
+@pytest.mark.parametrize("name", ["nowhere", "nowhere.keras", "labels.txt"])
+def test_refuses_what_is_no_model(tmp_path, name):
+    (tmp_path / "labels.txt").write_text("a\nb\n")
+    with pytest.raises(InvalidInput, match="^`model` must be a run folder, a .keras"):
+        prediction.load_classifier(tmp_path / name)
+
+
+def test_refuses_a_run_folder_with_a_file_missing(run_dir, tmp_path):
+    (tmp_path / "labels.txt").write_text("a\nb\n")
+    message = re.escape(f"{tmp_path} is not a whole run folder: no model.keras")
+    with pytest.raises(InvalidInput, match=message):
+        prediction.load_classifier(tmp_path)
+    path = tmp_path / "elsewhere" / "model.tflite"
+    path.parent.mkdir()
+    path.write_bytes((run_dir / "model_float32.tflite").read_bytes())
+    with pytest.raises(InvalidInput, match="^no class names: .*labels.txt is missing"):
+        prediction.load_classifier(path)
+
+
+@pytest.mark.parametrize("contents", [b"", b"not a model", b"\x1c\0\0\0TFL3" * 9])
+def test_refuses_a_damaged_tflite_file(tmp_path, contents):
+    (tmp_path / "labels.txt").write_text("a\nb\n")
+    (tmp_path / "model.tflite").write_bytes(contents)
+    with pytest.raises(InvalidInput, match="is not a TFLite model that loads$"):
+        prediction.load_classifier(tmp_path / "model.tflite")
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model_float32.tflite"])
+def test_refuses_labels_that_do_not_fit(run_dir, tmp_path, name):
+    (tmp_path / name).write_bytes((run_dir / name).read_bytes())
+    (tmp_path / "labels.txt").write_text("a\nb\n")
+    with pytest.raises(InvalidInput, match="has 3 outputs, but there are 2 class names"):
+        prediction.load_classifier(tmp_path / name)

@@ -1,0 +1,195 @@
+"""Both halves of the one definition: Pillow's and TensorFlow's."""
+
+import io
+import re
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies
+from PIL import Image
+from PIL import ImageOps
+
+import landmarks_tf
+from landmarks_tf import graph_preprocessing
+from landmarks_tf import preprocessing
+from landmarks_tf.errors import InvalidInput
+
+SIZES = [(64, 48), (300, 400), (40, 500)]  # shrinking, enlarging, both at once
+graph_decode = tf.function(
+    graph_preprocessing.decode, input_signature=[tf.TensorSpec([], tf.string)]
+)
+graph_orientation = tf.function(
+    graph_preprocessing.read_orientation,
+    input_signature=[tf.TensorSpec([], tf.string)],
+)
+
+
+def scene(mode="RGB"):
+    """A picture in which no two corners are alike, with some detail."""
+    rng = np.random.default_rng(0)
+    down, across = np.mgrid[0:120, 0:160]
+    grid = np.stack([down * 2, across * 1.5, (down + across) % 50 * 5], axis=-1)
+    noise = rng.normal(0, 12, grid.shape)
+    image = Image.fromarray(np.clip(grid + noise, 0, 255).astype(np.uint8))
+    if mode in ("RGBA", "LA", "P"):
+        image.putalpha(Image.linear_gradient("L").resize(image.size))
+    return image.convert(mode)
+
+
+def encode(image, file_format, **options):
+    file = io.BytesIO()
+    image.save(file, file_format, **options)
+    return file.getvalue()
+
+
+def with_orientation(orientation, endian="<"):
+    exif = Image.Exif()
+    exif.endian = endian
+    exif[0x010F] = "a maker's name, so that orientation is not the first entry"
+    exif[0x0112] = orientation
+    return encode(scene(), "JPEG", exif=exif, quality=90)
+
+
+def difference(contents, image_size):
+    """Mean difference in grey levels between the two halves."""
+    pillow = preprocessing.load_pixels(io.BytesIO(contents), image_size)
+    graph = graph_preprocessing.resize(graph_decode(contents), image_size).numpy()
+    assert graph.dtype == pillow.dtype == np.uint8
+    return np.abs(graph.astype(int) - pillow).mean()
+
+
+@pytest.fixture
+def photo(tmp_path):
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(with_orientation(1))
+    return path
+
+
+@pytest.mark.parametrize("image_size", [-3, 0, 2.5, (3,), (4, 5, 6), (8, -8), "800"])
+def test_refuses_an_image_size(image_size, photo):
+    message = re.escape(f"Received: image_size={image_size}")
+    with pytest.raises(InvalidInput, match=f"^`image_size` must be .*{message}$"):
+        landmarks_tf.load_images(photo, image_size)
+
+
+@pytest.mark.parametrize(
+    ("name", "contents", "reason"),
+    [
+        ("empty.jpg", b"", "empty file"),
+        ("text.jpg", b"not a photo", "not a photo (of JPEG, PNG, WebP, GIF or BMP"),
+        ("half.jpg", with_orientation(1)[:3000], "damaged (image file is truncated"),
+    ],
+)
+def test_names_a_file_that_cannot_be_read(tmp_path, photo, name, contents, reason):
+    path = tmp_path / name
+    path.write_bytes(contents)
+    with pytest.raises(InvalidInput, match=re.escape(f"{path}: {reason}")):
+        landmarks_tf.load_images([photo, path])
+    assert preprocessing.unreadable_reason(path).startswith(reason)
+
+
+def test_names_a_missing_file_and_a_folder(tmp_path):
+    with pytest.raises(InvalidInput, match="nowhere.jpg: no such file$"):
+        landmarks_tf.load_images(tmp_path / "nowhere.jpg")
+    with pytest.raises(InvalidInput, match=": a folder, not a photo$"):
+        landmarks_tf.load_images([tmp_path])
+
+
+def test_refuses_a_decompression_bomb(photo, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(InvalidInput, match="photo.jpg: too many pixels for a photo$"):
+        landmarks_tf.load_images(photo)
+
+
+def test_images_are_as_the_contract_says(photo, tmp_path):
+    white = tmp_path / "white.png"
+    Image.new("RGB", (9, 7), "white").save(white)
+    images = landmarks_tf.load_images([photo, str(white)], (30, 50))
+    assert images.dtype == np.float32
+    assert images.shape == (2, 30, 50, 3)
+    assert images[0].min() >= 0 and images[0].max() <= 1
+    assert np.all(images[1] == 1.0)
+    assert landmarks_tf.load_images(photo).shape == (1, 800, 800, 3)
+    assert landmarks_tf.load_images([], 8).shape == (0, 8, 8, 3)
+
+
+def test_channels_are_red_green_blue(tmp_path):
+    path = tmp_path / "red.png"
+    Image.new("RGB", (9, 9), (255, 128, 0)).save(path)
+    image = landmarks_tf.load_images(path, 4)[0, 0, 0]
+    assert image.tolist() == pytest.approx([1, 128 / 255, 0])
+
+
+@pytest.mark.parametrize("endian", ["<", ">"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_both_halves_turn_photos_upright(orientation, endian):
+    contents = with_orientation(orientation, endian)
+    assert graph_orientation(contents) == orientation
+    with Image.open(io.BytesIO(contents)) as image:
+        reference = np.asarray(ImageOps.exif_transpose(image))
+    upright = graph_decode(contents).numpy()
+    assert upright.shape == reference.shape
+    assert np.abs(upright.astype(int) - reference).mean() < 0.1
+    assert difference(contents, (64, 48)) < 0.5
+
+
+@pytest.mark.parametrize("image_size", SIZES)
+@pytest.mark.parametrize(
+    ("mode", "file_format"),
+    [
+        ("RGB", "JPEG"),
+        ("L", "JPEG"),
+        ("RGB", "PNG"),
+        ("L", "PNG"),
+        ("P", "PNG"),
+        ("RGBA", "PNG"),
+        ("LA", "PNG"),
+        ("RGB", "BMP"),
+        ("RGB", "GIF"),
+        ("RGB", "WEBP"),
+    ],
+)
+def test_both_halves_agree(mode, file_format, image_size):
+    contents = encode(scene(mode), file_format)
+    # Rounding alone makes a quarter of a grey level; WebP's decoders differ more.
+    assert difference(contents, image_size) < (1.5 if file_format == "WEBP" else 0.5)
+
+
+def test_transparent_is_white():
+    contents = encode(Image.new("RGBA", (8, 8), (255, 0, 0, 0)), "PNG")
+    assert preprocessing.load_pixels(io.BytesIO(contents), (8, 8)).min() == 255
+    assert graph_decode(contents).numpy().min() == 255
+
+
+def test_shrinking_is_antialiased():
+    stripes = np.zeros((100, 100, 3), np.uint8)
+    stripes[:, ::2] = 255
+    contents = encode(Image.fromarray(stripes), "PNG")
+    small = graph_preprocessing.resize(graph_decode(contents), (10, 10)).numpy()
+    assert np.all(np.abs(small.astype(int) - 128) < 10)
+
+
+def test_both_halves_normalize_to_the_same_bits():
+    pixels = np.arange(256, dtype=np.uint8)
+    graph = graph_preprocessing.normalize(tf.constant(pixels)).numpy()
+    assert np.array_equal(graph, preprocessing.normalize(pixels))
+    assert graph.dtype == np.float32
+    assert (graph[0], graph[255]) == (0, 1)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    strategies.sampled_from([b"", b"II*\0", b"MM\0*"]),
+    strategies.binary(max_size=80),
+)
+def test_a_broken_exif_header_never_raises(magic, junk):
+    contents = b"\xff\xd8\xff\xe1\x00\x10Exif\0\0" + magic + junk
+    assert 1 <= graph_orientation(contents) <= 8
+
+
+def test_no_exif_is_upright():
+    assert graph_orientation(encode(scene(), "JPEG")) == 1
+    assert graph_orientation(b"") == 1

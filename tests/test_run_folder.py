@@ -1,0 +1,130 @@
+import re
+
+import pytest
+
+from landmarks_tf import run_folder
+from landmarks_tf.errors import InvalidInput
+
+
+@pytest.fixture
+def output_dir(tmp_path):
+    return tmp_path / "runs" / "mine"
+
+
+def stop_half_way(output_dir):
+    unfinished = run_folder.begin(output_dir, resume=False, overwrite=False)
+    (unfinished / run_folder.CHECKPOINTS).mkdir()
+    return unfinished
+
+
+def test_a_run_appears_only_when_published(output_dir):
+    unfinished = stop_half_way(output_dir)
+    (unfinished / run_folder.MODEL).write_text("model")
+    assert not output_dir.exists()
+    assert not run_folder.is_finished(output_dir)
+    run_folder.publish(output_dir)
+    assert [path.name for path in output_dir.iterdir()] == [run_folder.MODEL]
+    assert run_folder.is_finished(output_dir)
+    assert [path.name for path in output_dir.parent.iterdir()] == ["mine"]
+
+
+def test_an_output_folder_that_exists_is_refused(output_dir):
+    output_dir.mkdir(parents=True)
+    message = re.escape(f"{output_dir} exists: choose another --output_dir")
+    for resume in (False, True):
+        with pytest.raises(InvalidInput, match=message):
+            run_folder.begin(output_dir, resume=resume, overwrite=False)
+
+
+def test_an_older_run_stays_until_its_successor_is_whole(output_dir):
+    output_dir.mkdir(parents=True)
+    (output_dir / "old").write_text("")
+    unfinished = run_folder.begin(output_dir, resume=False, overwrite=True)
+    (unfinished / "new").write_text("")
+    assert (output_dir / "old").exists()
+    run_folder.publish(output_dir)
+    assert [path.name for path in output_dir.iterdir()] == ["new"]
+
+
+def test_a_stopped_run_is_refused_resumed_or_overwritten(output_dir):
+    unfinished = stop_half_way(output_dir)
+    with pytest.raises(InvalidInput, match="holds a run that was stopped"):
+        run_folder.begin(output_dir, resume=False, overwrite=False)
+    assert run_folder.begin(output_dir, resume=True, overwrite=False) == unfinished
+    assert (unfinished / run_folder.CHECKPOINTS).exists()
+    run_folder.begin(output_dir, resume=False, overwrite=True)
+    assert not (unfinished / run_folder.CHECKPOINTS).exists()
+
+
+def test_a_stopped_overwriting_run_can_be_resumed(output_dir):
+    stop_half_way(output_dir)
+    output_dir.mkdir()
+    assert not run_folder.is_finished(output_dir)
+    run_folder.begin(output_dir, resume=True, overwrite=False)
+
+
+def test_a_run_that_failed_before_its_first_checkpoint_is_no_hindrance(output_dir):
+    unfinished = run_folder.begin(output_dir, resume=False, overwrite=False)
+    (unfinished / run_folder.SPLIT).write_text("{}")
+    run_folder.begin(output_dir, resume=False, overwrite=False)
+    assert not list(unfinished.iterdir())
+
+
+def test_resume_and_overwrite_exclude_each_other(output_dir):
+    with pytest.raises(InvalidInput, match="exclude each other"):
+        run_folder.begin(output_dir, resume=True, overwrite=True)
+
+
+def test_a_file_is_replaced_only_by_a_whole_one(tmp_path):
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+    with pytest.raises(OSError, match="disk full"):
+        with run_folder.replacing(path) as aside:
+            aside.write_text("half")
+            raise OSError("disk full")
+    assert path.read_text() == "old"
+    with run_folder.replacing(path) as aside:
+        aside.write_text("new")
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_is_replaced_too(tmp_path):
+    path = tmp_path / "saved_model"
+    for word in ("old", "new"):
+        with run_folder.replacing(path) as aside:
+            aside.mkdir()
+            (aside / word).write_text("")
+    assert [file.name for file in path.iterdir()] == ["new"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_missing_files_are_named(tmp_path):
+    with pytest.raises(InvalidInput, match="^no such run folder: "):
+        run_folder.require(tmp_path / "nowhere", run_folder.MODEL)
+    message = re.escape(f"{tmp_path} is not a whole run folder: no model.keras")
+    with pytest.raises(InvalidInput, match=message):
+        run_folder.require(tmp_path, run_folder.MODEL)
+    with pytest.raises(InvalidInput, match="^no class names: .*labels.txt is missing"):
+        run_folder.load_class_names(tmp_path / run_folder.LABELS)
+
+
+def test_class_names_are_read_in_their_order(tmp_path):
+    names = ("2.b", "1.a", "30.Château d'If")
+    run_folder.write_class_names(tmp_path / "labels.txt", names)
+    assert run_folder.load_class_names(tmp_path / "labels.txt") == names
+
+
+def test_sections_of_the_metrics_are_written_one_by_one(tmp_path):
+    run_folder.write_metrics(tmp_path, validation={"top1": 0.5})
+    run_folder.write_metrics(tmp_path, test={"top1": 0.25})
+    run_folder.write_metrics(tmp_path, test={"top1": 0.75})
+    assert run_folder.load_metrics(tmp_path) == {
+        "validation": {"top1": 0.5},
+        "test": {"top1": 0.75},
+    }
+
+
+def test_environment_names_versions_and_machine():
+    environment = run_folder.environment()
+    assert {"python", "tensorflow", "keras", "platform", "cpu_count"} <= set(environment)

@@ -1,0 +1,339 @@
+"""The whole chain, through the scripts as a user runs them."""
+
+import csv
+import io
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+from conftest import COLORS
+from conftest import ROOT
+from conftest import TOY_FLAGS
+from conftest import draw_classes
+from conftest import run_script
+from PIL import Image
+
+from landmarks_tf import load_images
+
+RUN_FILES = {
+    "model.keras",
+    "labels.txt",
+    "run.flags",
+    "split.json",
+    "history.csv",
+    "curves.png",
+    "metrics.json",
+    "confusion.png",
+    "saved_model",
+    "model_float32.tflite",
+}
+
+
+def assert_refused(result, message, code=1):
+    """One clear line on stderr, no traceback."""
+    assert result.returncode == code, result.stderr
+    assert "Traceback" not in result.stderr
+    lines = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1, result.stderr
+    assert re.search(message, lines[0]), lines[0]
+
+
+def test_a_run_leaves_every_file_of_the_contract(run_dir):
+    files = {path.name for path in run_dir.iterdir()} - {"log.txt"}
+    assert files == RUN_FILES
+    assert (run_dir / "labels.txt").read_text() == "0.red\n1.green\n2.blue\n"
+    for name in ("curves.png", "confusion.png"):
+        with Image.open(run_dir / name) as image:
+            assert min(image.size) > 300
+    with open(run_dir / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3", "4", "5", "6"]
+    metrics = json.loads((run_dir / "metrics.json").read_text())
+    assert set(metrics) == {"environment", "training", "validation", "test"}
+    assert metrics["test"]["num_images"] == 15
+    assert metrics["training"]["images_per_second"] > 0
+    split = json.loads((run_dir / "split.json").read_text())
+    counts = [len(split[name]) for name in ("train", "validation", "test")]
+    assert counts == [34, 3, 15]
+
+
+def test_a_run_tells_what_it_did(run_dir):
+    log = (run_dir / "log.txt").read_text()
+    assert "ignored 1 files that are no photos, the first: train/0.red/notes.txt" in log
+    assert "photos: 34 train, 3 validation, 15 test" in log
+    assert re.search(r"^test: top-1 100.0% \(95 % interval 79.6% to 100.0%\)", log, re.M)
+    # The answer for a test photo, by the file that goes on a phone.
+    assert re.search(r"0.red/00.jpg\n +\d+\.\d% +0.red\n", log)
+
+
+def test_a_phone_gets_the_right_answers(run_dir, colored_dir):
+    class_names = (run_dir / "labels.txt").read_text().splitlines()
+    interpreter = Interpreter(str(run_dir / "model_float32.tflite"))
+    interpreter.allocate_tensors()
+    (given,), (got,) = interpreter.get_input_details(), interpreter.get_output_details()
+    for name in COLORS:
+        with Image.open(colored_dir / "test" / name / "03.jpg") as photo:
+            pixels = np.asarray(photo.resize((64, 64)), np.float32) / 255
+        interpreter.set_tensor(given["index"], pixels[np.newaxis])
+        interpreter.invoke()
+        answer = interpreter.get_tensor(got["index"])[0]
+        assert class_names[np.argmax(answer)] == name
+
+
+def test_random_colors_do_not_pass_the_gate(tmp_path):
+    data_dir = tmp_path / "photos"
+    rng = np.random.default_rng(1)
+    for split, count in (("train", 12), ("test", 10)):
+        draw_classes(data_dir / split, count, rng, is_random=True)
+    output_dir = tmp_path / "run"
+    result = run_script(
+        "train",
+        *TOY_FLAGS,
+        "--epochs=2",
+        f"--data_dir={data_dir}",
+        f"--output_dir={output_dir}",
+        "--min_accuracy=0.8",
+    )
+    assert_refused(
+        result, r"top-1 \S+% is below --min_accuracy=0.8; nothing is exported", 3
+    )
+    exports = {"saved_model", "model_float32.tflite"}
+    assert {path.name for path in output_dir.iterdir()} == RUN_FILES - exports
+
+
+def test_a_killed_run_goes_on_and_repeats_from_its_own_flags(colored_dir, tmp_path):
+    output_dir = tmp_path / "run"
+    flags = [
+        *TOY_FLAGS,
+        "--preset=small",
+        "--epochs=8",
+        f"--data_dir={colored_dir}",
+        f"--output_dir={output_dir}",
+    ]
+    command = [sys.executable, "scripts/train.py", *flags]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    checkpoints = tmp_path / "run.unfinished" / "checkpoints"
+    deadline = time.monotonic() + 120
+    while not list(checkpoints.glob("epoch_*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not output_dir.exists()
+
+    assert_refused(run_script("train", *flags), "holds a run that was stopped: go on")
+    other = run_script("train", *flags, "--learning_rate=0.5", "--resume")
+    assert_refused(other, "started with other flags: --learning_rate=0.")
+    resumed = run_script("train", *flags, "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    assert "Epoch 1/8" not in resumed.stdout
+    assert not checkpoints.parent.exists()
+
+    again = run_script("train", *flags, "--resume")
+    assert (again.returncode, again.stderr) == (0, "")
+    assert "is finished: nothing to resume" in again.stdout
+    assert_refused(run_script("train", *flags), "exists: choose another --output_dir")
+
+    repeated_dir = tmp_path / "repeated"
+    repeated = run_script(
+        "train", f"--flagfile={output_dir}/run.flags", f"--output_dir={repeated_dir}"
+    )
+    assert repeated.returncode == 0, repeated.stderr
+    names = ("history.csv", "labels.txt", "split.json")
+    for name in names:
+        assert (repeated_dir / name).read_bytes() == (output_dir / name).read_bytes()
+
+
+def test_bad_photos_are_named_and_skipped_before_the_first_epoch(colored_dir, tmp_path):
+    data_dir = tmp_path / "photos"
+    shutil.copytree(colored_dir, data_dir)
+    shutil.rmtree(data_dir / "test" / "2.blue")
+    good = (data_dir / "train/0.red/00.jpg").read_bytes()
+    (data_dir / "train/0.red/empty.jpg").write_bytes(b"")
+    (data_dir / "train/1.green/half.jpg").write_bytes(good[: len(good) // 2])
+    (data_dir / "test/1.green/text.jpg").write_text("not a photo")
+    result = run_script(
+        "train",
+        *TOY_FLAGS,
+        "--epochs=1",
+        f"--data_dir={data_dir}",
+        f"--output_dir={tmp_path / 'run'}",
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.splitlines() == [
+        f"skipped {data_dir}/train/0.red/empty.jpg: empty file",
+        f"skipped {data_dir}/train/1.green/half.jpg: damaged (image file is truncated "
+        f"({re.search('[0-9]+ bytes', result.stderr)[0]} not processed))",
+        f"skipped {data_dir}/test/1.green/text.jpg: not a photo (of JPEG, PNG, WebP, "
+        "GIF or BMP format)",
+        "skipped 3 photos that cannot be read",
+        "warning: no test photos of class 2.blue",
+    ]
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["test"]["num_images"] == 10
+    blue = {"num_images": 0, "accuracy": None}
+    assert metrics["test"]["per_class"]["2.blue"] == blue
+    evaluated = run_script("evaluate", f"--model_dir={tmp_path / 'run'}")
+    assert evaluated.returncode == 0, evaluated.stderr
+    assert "  no photos  2.blue\n" in evaluated.stdout
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--data_dir=nowhere"], "no such folder: `data_dir`=nowhere"),
+        (["--image_size=-1"], "`image_size` must be .* Received: image_size=-1"),
+        (["--epochs=0"], "`epochs` must be a positive integer. Received: epochs=0"),
+        (["epochs=3"], "flags start with --. Received: epochs=3"),
+        (["--resume", "--overwrite"], "--resume and --overwrite exclude each other"),
+        (
+            ["--model=transfer", "--backbone_weights=nowhere.h5"],
+            "`backbone_weights` must be .* Received: backbone_weights=nowhere.h5",
+        ),
+    ],
+)
+def test_train_refuses_in_one_line(colored_dir, tmp_path, flags, message):
+    output_dir = tmp_path / "run"
+    result = run_script(
+        "train",
+        *TOY_FLAGS,
+        f"--data_dir={colored_dir}",
+        f"--output_dir={output_dir}",
+        *flags,
+    )
+    assert_refused(result, message)
+    assert not output_dir.exists()
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate", "export", "predict"])
+def test_an_unknown_flag_is_refused_and_help_is_there(name):
+    result = run_script(name, "--colour=red", "--model=m", "--model_dir=m")
+    assert result.returncode == 1
+    assert "Unknown command line flag 'colour'" in result.stderr
+    assert "Traceback" not in result.stderr
+    result = run_script(name, "--help")
+    assert "Traceback" not in result.stderr
+    assert f"python scripts/{name}.py" in result.stdout
+
+
+def test_a_run_folder_with_a_file_missing_is_refused(run_dir, tmp_path):
+    whole = tmp_path / "run"
+    shutil.copytree(run_dir, whole)
+    (whole / "labels.txt").unlink()
+    for name, flag in (
+        ("evaluate", "--model_dir"),
+        ("export", "--model_dir"),
+        ("predict", "--model"),
+    ):
+        photo = [str(run_dir / "curves.png")] if name == "predict" else []
+        result = run_script(name, f"{flag}={whole}", *photo)
+        assert_refused(result, f"{whole} is not a whole run folder: no labels.txt")
+        result = run_script(name, f"{flag}={tmp_path / 'nowhere'}", *photo)
+        assert_refused(result, "nowhere")
+
+
+def test_evaluate_repeats_the_metrics_of_the_run(run_dir, colored_dir, tmp_path):
+    own = tmp_path / "run"
+    shutil.copytree(run_dir, own)
+    before = json.loads((own / "metrics.json").read_text())
+    result = run_script("evaluate", f"--model_dir={own}", "--batch_size=4")
+    assert result.returncode == 0, result.stderr
+    assert "  100.0% of 5    1.green\n" in result.stdout
+    assert re.search("^test: top-1 100.0% .*15 photos$", result.stdout, re.M)
+    after = json.loads((own / "metrics.json").read_text())
+    assert after["test"]["loss"] == pytest.approx(before["test"]["loss"], abs=1e-5)
+    result = run_script("evaluate", f"--model_dir={own}", "--split=validation")
+    assert re.search("^validation: .*, 3 photos$", result.stdout, re.M)
+
+
+def test_evaluate_takes_other_photos_and_leaves_the_run_alone(
+    run_dir, colored_dir, tmp_path
+):
+    own = tmp_path / "run"
+    shutil.copytree(run_dir, own)
+    before = (own / "metrics.json").read_bytes()
+    other = tmp_path / "others"
+    draw_classes(other, 2, np.random.default_rng(7))
+    (other / "0.red" / "bad.jpg").write_text("not a photo")
+    result = run_script("evaluate", f"--model_dir={own}", f"--data_dir={other}")
+    assert result.returncode == 0, result.stderr
+    assert "bad.jpg: not a photo" in result.stderr
+    assert re.search("^test: top-1 .*, 6 photos$", result.stdout, re.M)
+    assert (own / "metrics.json").read_bytes() == before
+    (other / "9.violet").mkdir()
+    result = run_script("evaluate", f"--model_dir={own}", f"--data_dir={other}")
+    assert_refused(result, "9.violet: training never saw this class")
+
+
+def test_export_writes_the_files_again(run_dir, tmp_path):
+    own = tmp_path / "run"
+    shutil.copytree(run_dir, own)
+    original = (own / "model_float32.tflite").stat().st_size
+    (own / "model_float32.tflite").write_text("damaged")
+    shutil.rmtree(own / "saved_model")
+    result = run_script("export", f"--model_dir={own}", "--formats=float32")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert (own / "model_float32.tflite").stat().st_size == original
+    assert not (own / "saved_model").exists()
+    result = run_script("export", f"--model_dir={own}", "--formats=float32,onnx")
+    assert_refused(
+        result, "`formats` must be of saved_model,float32. Received: onnx"
+    )
+
+
+@pytest.fixture(scope="module")
+def question(colored_dir, tmp_path_factory):
+    """A folder of photos, a photo and a bad file, to ask about."""
+    folder = tmp_path_factory.mktemp("question")
+    (folder / "deeper").mkdir()
+    shutil.copy(colored_dir / "test/0.red/00.jpg", folder / "deeper" / "r.jpg")
+    shutil.copy(colored_dir / "test/2.blue/00.jpg", folder / "b.jpg")
+    bad = tmp_path_factory.mktemp("bad") / "bad.jpg"
+    bad.write_text("not a photo")
+    return [colored_dir / "test/1.green/00.jpg", bad, folder]
+
+
+@pytest.mark.parametrize("model", ["", "model_float32.tflite"])
+def test_predict_names_bad_photos_and_answers_the_others(run_dir, question, model):
+    result = run_script(
+        "predict", f"--model={run_dir / model}", "--top_k=2", "--output=csv", *question
+    )
+    assert_refused(result, "bad.jpg: not a photo")
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    best = [row["class_name"] for row in rows if row["rank"] == "1"]
+    assert best == ["1.green", "2.blue", "0.red"]
+    assert len(rows) == 6
+
+
+def test_predict_answers_as_a_program_with_keras_alone_would(run_dir, question):
+    result = run_script(
+        "predict", f"--model={run_dir}", "--output=json", question[0], question[2]
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    records = [json.loads(line) for line in result.stdout.splitlines()]
+    assert len(records) == 3
+    model = keras.models.load_model(run_dir / "model.keras")
+    class_names = (run_dir / "labels.txt").read_text().splitlines()
+    for record in records:
+        images = load_images([record["photo"]], (64, 64))
+        (probabilities,) = model.predict(images, verbose=0)
+        for landmark in record["landmarks"]:
+            expected = probabilities[class_names.index(landmark["class_name"])]
+            assert landmark["probability"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_predict_prints_a_table_for_people(run_dir, question):
+    result = run_script("predict", f"--model={run_dir}", "--top_k=1", question[0])
+    assert re.fullmatch(rf"{question[0]}\n +\d+\.\d%  1.green\n", result.stdout)
+
+
+def test_predict_wants_a_photo(run_dir):
+    result = run_script("predict", f"--model={run_dir}")
+    assert_refused(result, "name at least one photo or folder of photos")
