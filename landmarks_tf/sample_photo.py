@@ -38,9 +38,7 @@ SKIES = list(
         (1.0, 0.9, 1.1, 1.15, 1.05, 1.35, 1.3, 1.0),
     )
 )
-WALLS = _colors(
-    "c8b9a0 a55a46 e1ded4 787a80 cda569 5f5550 96aab9 be8c82 6e876e e6cd96"
-)
+WALLS = _colors("c8b9a0 a55a46 e1ded4 787a80 cda569 5f5550 96aab9 be8c82 6e876e e6cd96")
 ROOFS = _colors("a04632 50555f 558c78 c8a03c 5a3c32 3c5a8c d7d2cd 782d3c")
 GROUNDS = _colors("5f8246 7d9655 c8b48c 969491 4b7391 3c6473 e1e4eb 8c6e50")
 
@@ -86,9 +84,7 @@ def _palette(rng: random.Random, top, low, gamma: float) -> dict:
         "far": tuple(round(0.75 * c + 25) for c in low),
         "cloth": _vary(rng, (110, 90, 100), 60),
     }
-    shades = [
-        (f"{k}_shade", tuple(round(c * 0.74) for c in colors[k])) for k in colors
-    ]
+    shades = [(f"{k}_shade", tuple(round(c * 0.74) for c in colors[k])) for k in colors]
     return colors | dict(shades)
 
 

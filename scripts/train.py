@@ -171,7 +171,7 @@ def split_data(listing: Catalog, run_dir: Path, options: TrainingOptions) -> Cat
     run_folder.write_class_names(labels_path, photos.class_names)
     split.write_split(split_path, photos, hashes, skipped)
     for name in photos.classes_without("test"):
-        print(f"warning: no test photos of class {name}")
+        print(f"warning: no test photos of class {name}", file=sys.stderr)
     counts = [f"{len(photos.splits[name])} {name}" for name in split.SPLITS]
     print(f"photos: {', '.join(counts)}", flush=True)
     return photos

@@ -1,4 +1,4 @@
-"""The shape of the house: imports run one way, the library neither prints nor asserts."""
+"""The shape of the house: imports run one way; the library has no side effects."""
 
 import ast
 import subprocess

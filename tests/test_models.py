@@ -223,5 +223,7 @@ def test_a_model_that_does_not_fit_its_labels_is_refused(tmp_path):
     path = tmp_path / "model.keras"
     models.build_scratch_model("small", (64, 64), 3).save(path)
     assert models.load_model(path, 3).output_shape == (None, 3)
-    with pytest.raises(InvalidInput, match="has 3 outputs, but there are 4 class names"):
+    with pytest.raises(
+        InvalidInput, match="has 3 outputs, but there are 4 class names"
+    ):
         models.load_model(path, 4)

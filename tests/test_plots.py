@@ -13,7 +13,12 @@ def drawn_share(path):
 
 def test_curves_show_what_the_history_holds(tmp_path):
     rows = [
-        {"loss": 1 / n, "val_loss": 2 / n, "accuracy": 0.1 * n, "val_accuracy": 0.05 * n}
+        {
+            "loss": 1 / n,
+            "val_loss": 2 / n,
+            "accuracy": 0.1 * n,
+            "val_accuracy": 0.05 * n,
+        }
         for n in range(1, 9)
     ]
     plots.write_curves(tmp_path / "eight.png", rows)

@@ -92,5 +92,7 @@ def test_refuses_a_damaged_tflite_file(tmp_path, contents):
 def test_refuses_labels_that_do_not_fit(run_dir, tmp_path, name):
     (tmp_path / name).write_bytes((run_dir / name).read_bytes())
     (tmp_path / "labels.txt").write_text("a\nb\n")
-    with pytest.raises(InvalidInput, match="has 3 outputs, but there are 2 class names"):
+    with pytest.raises(
+        InvalidInput, match="has 3 outputs, but there are 2 class names"
+    ):
         prediction.load_classifier(tmp_path / name)

@@ -127,4 +127,6 @@ def test_sections_of_the_metrics_are_written_one_by_one(tmp_path):
 
 def test_environment_names_versions_and_machine():
     environment = run_folder.environment()
-    assert {"python", "tensorflow", "keras", "platform", "cpu_count"} <= set(environment)
+    assert {"python", "tensorflow", "keras", "platform", "cpu_count"} <= set(
+        environment
+    )
