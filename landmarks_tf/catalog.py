@@ -101,6 +101,8 @@ def load_catalog(data_dir: Path | str) -> Catalog:
     if test_dir.is_dir():
         test, ignored_test = list_photos(data_dir, test_dir, class_names)
         ignored += ignored_test
+        if not test:
+            raise InvalidInput(f"no photos in class folders in {test_dir}")
     catalog = Catalog(data_dir, class_names, {"train": train, "test": test}, ignored)
     catalog.require_all_classes("train")
     return catalog
@@ -145,6 +147,12 @@ def load_class_folders(folder: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
+def is_photo(path: Path) -> bool:
+    """Returns whether a file is visible and named as a photo is."""
+    has_suffix = path.suffix.lower() in PHOTO_SUFFIXES
+    return has_suffix and not path.name.startswith(".") and not path.is_dir()
+
+
 def list_photos(
     data_dir: Path, folder: Path, class_names: Sequence[str]
 ) -> tuple[tuple[Photo, ...], tuple[str, ...]]:
@@ -165,7 +173,7 @@ def list_photos(
             if file.name.startswith(".") or file.is_dir():
                 continue
             path = file.relative_to(data_dir).as_posix()
-            if file.suffix.lower() in PHOTO_SUFFIXES:
+            if is_photo(file):
                 photos.append(Photo(path, labels[class_dir.name]))
             else:
                 ignored.append(path)

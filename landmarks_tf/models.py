@@ -4,8 +4,10 @@ Both take the contract's images, float32 RGB in [0, 1], and give probabilities. 
 layers, not training.
 """
 
+import re
 import warnings
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -139,8 +141,6 @@ def load_backbone(
     """
     constructor = getattr(keras.applications, backbone)
     arguments = {"include_top": False, "input_shape": (*image_size, 3)}
-    if backbone_weights == "imagenet":
-        return _download_backbone(constructor, arguments)
     try:
         body = constructor(weights=None, **arguments)
     except ValueError as error:
@@ -148,21 +148,25 @@ def load_backbone(
             f"{backbone} does not take this `image_size`. Received: "
             f"image_size={image_size}. {_first_line(error)}"
         ) from error
-    if backbone_weights != "none":
+    if backbone_weights == "imagenet":
+        # Not kept itself: for these weights Keras adds layers to EfficientNet that a
+        # model built from a file, or rebuilt after training, would not have.
+        body.set_weights(_download(constructor, arguments).get_weights())
+    elif backbone_weights != "none":
         _load_weights(body, backbone, Path(backbone_weights))
+    _mend_normalization(body)
     return body
 
 
-def _download_backbone(constructor, arguments) -> keras.Model:
+def _download(constructor: Callable, arguments: dict) -> keras.Model:
     try:
         return constructor(weights="imagenet", **arguments)
     except Exception as error:  # keras.utils.get_file raises the bare Exception
-        if "URL fetch failure" not in str(error):
-            raise
-        url = str(error).split("URL fetch failure on ")[1].split(": ")[0]
+        url = re.search(r"https?://[^\s:]+", str(error))
         raise InvalidInput(
             "cannot download the backbone's weights; fetch this file yourself and "
-            f"pass its path with --backbone_weights: {url}"
+            "pass its path with --backbone_weights: "
+            f"{url[0] if url else _first_line(error)}"
         ) from error
 
 
@@ -183,7 +187,6 @@ def _load_weights(body: keras.Model, backbone: str, path: Path) -> None:
             f"{path} does not hold the weights of {backbone} without its top: "
             f"{_first_line(error)}"
         ) from error
-    _mend_normalization(body)
 
 
 def _mend_normalization(body: keras.Model) -> None:
@@ -198,7 +201,7 @@ def _mend_normalization(body: keras.Model) -> None:
             variance = layer.weights[1]
             if np.allclose(variance, _IMAGENET_STDDEV):
                 variance.assign(np.square(_IMAGENET_STDDEV))
-                layer.finalize_state()
+            layer.finalize_state()
 
 
 def _backbone_input(images: keras.KerasTensor, mode: str) -> keras.KerasTensor:
@@ -223,4 +226,4 @@ def _probabilities(num_classes: int) -> keras.Layer:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

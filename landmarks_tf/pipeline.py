@@ -1,6 +1,7 @@
 """tf.data: from photo files to batches of the contract's images and labels."""
 
 import math
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import tensorflow as tf
@@ -103,7 +104,9 @@ def find_unreadable(photos: Catalog) -> dict[str, str]:
 
 
 def _examples(photos: Catalog, split: str) -> tf.data.Dataset:
-    paths = tf.constant(photos.absolute_paths(split), tf.string)
+    # As bytes: file names need not be UTF-8.
+    files = [os.fsencode(path) for path in photos.absolute_paths(split)]
+    paths = tf.constant(files, tf.string)
     labels = tf.constant(photos.labels(split), tf.int32)
     return tf.data.Dataset.from_tensor_slices((paths, labels))
 

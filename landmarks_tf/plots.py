@@ -37,8 +37,10 @@ def write_confusion(path: Path, matrix: np.ndarray, class_names: Sequence[str]) 
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
     ticks = range(num_classes)
     font_size = 7 if num_classes > _MAX_CLASSES_WITH_NUMBERS else 9
-    axes.set_xticks(ticks, class_names, rotation=90, fontsize=font_size)
-    axes.set_yticks(ticks, class_names, fontsize=font_size)
+    axes.set_xticks(
+        ticks, class_names, rotation=90, fontsize=font_size, parse_math=False
+    )
+    axes.set_yticks(ticks, class_names, fontsize=font_size, parse_math=False)
     axes.set(xlabel="answered", ylabel="true")
     if num_classes <= _MAX_CLASSES_WITH_NUMBERS:
         for (row, column), count in np.ndenumerate(matrix):

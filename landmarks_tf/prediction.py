@@ -14,7 +14,7 @@ import numpy as np
 
 from landmarks_tf import preprocessing
 from landmarks_tf import run_folder
-from landmarks_tf.catalog import PHOTO_SUFFIXES
+from landmarks_tf.catalog import is_photo
 from landmarks_tf.errors import InvalidInput
 
 _BATCH_SIZE = 8
@@ -101,7 +101,7 @@ def find_photos(paths: Sequence[str]) -> list[Path]:
             found.append(path)
             continue
         files = sorted(path.rglob("*"))
-        photos = [file for file in files if file.suffix.lower() in PHOTO_SUFFIXES]
+        photos = [file for file in files if is_photo(file)]
         if not photos:
             raise InvalidInput(f"no photos in the folder {path}")
         found += photos
@@ -132,22 +132,24 @@ def _load_tflite(path: Path, class_names: tuple[str, ...]) -> Classifier:
     try:
         interpreter = Interpreter(str(path), num_threads=os.cpu_count())
         interpreter.allocate_tensors()
+        (given,) = interpreter.get_input_details()
+        (got,) = interpreter.get_output_details()
+        batch_size, height, width, channels = map(int, given["shape"])
     except (ValueError, RuntimeError) as error:
         raise InvalidInput(f"{path} is not a TFLite model that loads") from error
-    (images_detail,) = interpreter.get_input_details()
-    (probabilities_detail,) = interpreter.get_output_details()
-    if probabilities_detail["shape"][-1] != len(class_names):
+    if (batch_size, channels, given["dtype"]) != (1, 3, np.float32):
+        raise InvalidInput(f"{path} does not take one float32 RGB image")
+    if got["shape"][-1] != len(class_names):
         raise InvalidInput(
-            f"{path} has {probabilities_detail['shape'][-1]} outputs, but there are "
+            f"{path} has {got['shape'][-1]} outputs, but there are "
             f"{len(class_names)} class names"
         )
 
     def predict_one(image: np.ndarray) -> np.ndarray:
-        interpreter.set_tensor(images_detail["index"], image[np.newaxis])
+        interpreter.set_tensor(given["index"], image[np.newaxis])
         interpreter.invoke()
-        return interpreter.get_tensor(probabilities_detail["index"])[0]
+        return interpreter.get_tensor(got["index"])[0]
 
-    _, height, width, _ = (int(size) for size in images_detail["shape"])
     return Classifier(
         class_names,
         (height, width),

@@ -5,14 +5,16 @@ TensorFlow is at hand: programs, phones' tests, the predictor. The same steps as
 TensorFlow operations are in `graph_preprocessing`; a test holds the two together.
 """
 
+import struct
+import warnings
 from collections.abc import Iterable
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
 import numpy as np
+from PIL import ExifTags
 from PIL import Image
-from PIL import ImageOps
 from PIL import UnidentifiedImageError
 
 from landmarks_tf.errors import InvalidInput
@@ -24,6 +26,15 @@ _REASONS = (
     (UnidentifiedImageError, "not a photo (of JPEG, PNG, WebP, GIF or BMP format)"),
     (Image.DecompressionBombError, "too many pixels for a photo"),
 )
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 # What Pillow raises for bytes that are no whole image.
 _PILLOW_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 
@@ -109,8 +120,19 @@ def unreadable_reason(path: PathLike) -> str:
 
 
 def _open_upright(file: PathLike | IO[bytes]) -> Image.Image:
-    with Image.open(file) as image:
-        return _as_rgb(ImageOps.exif_transpose(image))
+    # Pillow warns of odd EXIF fields, which nobody asked for.
+    with warnings.catch_warnings(action="ignore"), Image.open(file) as image:
+        turn = _TURNS.get(_orientation(image))
+        return _as_rgb(image if turn is None else image.transpose(turn))
+
+
+def _orientation(image: Image.Image) -> int:
+    # Not ImageOps.exif_transpose: it writes all of EXIF anew, and fails where a field
+    # that nobody asked for is malformed.
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
+    except (*_PILLOW_ERRORS, AttributeError, KeyError, TypeError, struct.error):
+        return 1
 
 
 def _reason(error: Exception, is_empty: bool) -> str:

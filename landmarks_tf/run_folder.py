@@ -39,18 +39,21 @@ def unfinished_dir(output_dir: Path) -> Path:
 
 def is_finished(output_dir: Path) -> bool:
     """Returns whether a whole run, and no later one half-way, is in its place."""
-    is_going_on = (unfinished_dir(output_dir) / CHECKPOINTS).exists()
-    return output_dir.exists() and not is_going_on
+    is_going_on = unfinished_dir(output_dir).exists()
+    return (output_dir / METRICS).exists() and not is_going_on
 
 
 def begin(output_dir: Path, resume: bool, overwrite: bool) -> Path:
     """Returns the folder to write a run in, which is moved into place by `publish`.
 
     Raises:
-        InvalidInput: if a run is there and neither flag says what to do with it.
+        InvalidInput: if a run is there and neither flag says what to do with it, or
+            something else is there that is not to be overwritten.
     """
     if resume and overwrite:
         raise InvalidInput("--resume and --overwrite exclude each other")
+    if overwrite and output_dir.exists() and not _is_replaceable(output_dir):
+        raise InvalidInput(f"{output_dir} is not a run folder: it is not overwritten")
     unfinished = unfinished_dir(output_dir)
     if (unfinished / CHECKPOINTS).exists():
         if resume:
@@ -109,13 +112,20 @@ def load_class_names(path: Path) -> tuple[str, ...]:
     """Returns the class names of a `labels.txt`, in the order of the labels."""
     if not path.is_file():
         raise InvalidInput(f"no class names: {path} is missing")
-    return tuple(path.read_text(encoding="utf-8").splitlines())
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{path} is not a text file in UTF-8") from error
+    return tuple(text.removesuffix("\n").split("\n"))
 
 
 def load_metrics(run_dir: Path) -> dict:
     """Returns `metrics.json`, or an empty record where there is none yet."""
     path = run_dir / METRICS
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except ValueError as error:
+        raise InvalidInput(f"{path} is damaged: delete it to go on") from error
 
 
 def write_metrics(run_dir: Path, **sections: object) -> None:
@@ -136,6 +146,24 @@ def environment() -> dict[str, str | int | None]:
         "platform": platform.platform(),
         "cpu_count": os.cpu_count(),
     }
+
+
+def refuse_overlap(output_dir: Path, data_dir: Path) -> None:
+    """Raises InvalidInput if the run would lie in the data folder or hold it.
+
+    A run among the class folders is taken for a class, and one over the data
+    replaces it.
+    """
+    output, data = output_dir.resolve(), data_dir.resolve()
+    if output.is_relative_to(data) or data.is_relative_to(output):
+        raise InvalidInput(
+            f"`output_dir` must lie apart from the photos. Received: "
+            f"output_dir={output_dir}, data_dir={data_dir}"
+        )
+
+
+def _is_replaceable(path: Path) -> bool:
+    return path.is_dir() and ((path / FLAGS).exists() or not any(path.iterdir()))
 
 
 def _replace(source: Path, target: Path) -> None:

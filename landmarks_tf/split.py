@@ -102,12 +102,16 @@ def load_split(
     Raises:
         InvalidInput: if a photo of them has gone or changed; names the first one.
     """
-    record = json.loads(path.read_text(encoding="utf-8"))
+    record = _load_record(path)
     labels = {name: label for label, name in enumerate(class_names)}
-    splits = {
-        split: tuple(Photo(file, labels[file.split("/")[-2]]) for file in record[split])
-        for split in names
-    }
+    splits = {}
+    for split in names:
+        folders = [file.split("/")[-2] for file in record[split]]
+        for folder in folders:
+            if folder not in labels:
+                raise InvalidInput(f"{path} has a class that is no label: {folder}")
+        photos = zip(record[split], [labels[folder] for folder in folders])
+        splits[split] = tuple(Photo(*photo) for photo in photos)
     data_dir = Path(record["data_dir"]) if data_dir is None else data_dir
     catalog = Catalog(data_dir, tuple(class_names), splits)
     for photo in catalog.all_photos():
@@ -123,9 +127,20 @@ def load_split(
 
 def is_split_of(path: Path, data_dir: Path, split: str) -> bool:
     """Returns whether the first photo of a split lies, unchanged, in `data_dir`."""
-    record = json.loads(path.read_text(encoding="utf-8"))
+    record = _load_record(path)
     file, digest = next(iter(record[split].items()))
     return (data_dir / file).is_file() and _hash_file(data_dir / file) == digest
+
+
+def _load_record(path: Path) -> dict:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        is_whole = all(record[split] for split in SPLITS) and "data_dir" in record
+    except (ValueError, KeyError, TypeError):
+        is_whole = False
+    if not is_whole:
+        raise InvalidInput(f"{path} is not a split as train.py writes it")
+    return record
 
 
 def _hash_file(path: Path) -> str:

@@ -1,6 +1,7 @@
 """What every script does alike: quiet TensorFlow, one line for an error, run.flags."""
 
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -20,9 +21,13 @@ _NOT_RECORDED = ("resume", "overwrite")
 def run(main: Callable[[list[str]], int | None]) -> None:
     """Runs a script: parses flags, calls main, ends with its exit code.
 
-    What a user can put right ends with one line and exit code 1; anything else is a
-    defect and keeps its traceback.
+    What a user can put right, and what the system refuses (OSError), ends with one line
+    and exit code 1; anything else is a defect and keeps its traceback.
     """
+
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # odd file names print too
 
     def guarded(arguments: list[str]) -> None:
         try:

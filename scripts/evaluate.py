@@ -12,6 +12,7 @@ from landmarks_tf import catalog
 from landmarks_tf import run_folder
 from landmarks_tf import split
 from landmarks_tf.catalog import Catalog
+from landmarks_tf.errors import InvalidInput
 
 _MODEL_DIR = flags.DEFINE_string("model_dir", None, "Run folder.", required=True)
 _DATA_DIR = flags.DEFINE_string(
@@ -44,11 +45,11 @@ def main(arguments: list[str]) -> None:
     metrics, matrix = evaluation.evaluate_model(
         model, dataset, photos.labels(_SPLIT.value), class_names
     )
+    print_metrics(metrics, evaluation.describe_metrics(metrics))
     with run_folder.replacing(run_dir / run_folder.CONFUSION) as path:
         plots.write_confusion(path, matrix, class_names)
     if is_own:
         run_folder.write_metrics(run_dir, **{_SPLIT.value: metrics})
-    print_metrics(metrics, evaluation.describe_metrics(metrics))
 
 
 def find_photos(split_path: Path, class_names: tuple[str, ...]) -> tuple[Catalog, bool]:
@@ -59,6 +60,8 @@ def find_photos(split_path: Path, class_names: tuple[str, ...]) -> tuple[Catalog
         return split.load_split(split_path, class_names, data_dir, [name]), True
     listing = catalog.load_evaluation_catalog(data_dir, name, class_names)
     photos, _ = command_line.skip_unreadable(listing)
+    if not photos.splits[name]:
+        raise InvalidInput(f"no readable photos in {data_dir}")
     return photos, False
 
 

@@ -17,6 +17,7 @@ from landmarks_tf import run_folder
 from landmarks_tf import sample_data
 from landmarks_tf import split
 from landmarks_tf.catalog import Catalog
+from landmarks_tf.errors import InvalidInput
 from landmarks_tf.options import CHOICES
 from landmarks_tf.options import TrainingOptions
 from landmarks_tf.preprocessing import load_images
@@ -112,6 +113,7 @@ def main(arguments: list[str]) -> int:
         print(f"{output_dir} is finished: nothing to resume")
         return 0
     listing = list_data()
+    run_folder.refuse_overlap(output_dir, listing.data_dir)
     run_dir = run_folder.begin(output_dir, _RESUME.value, _OVERWRITE.value)
     command_line.write_flags(run_dir / run_folder.FLAGS)
     command_line.load_tensorflow()
@@ -160,6 +162,8 @@ def split_data(listing: Catalog, run_dir: Path, options: TrainingOptions) -> Cat
         return split.load_split(split_path, class_names, listing.data_dir)
     readable, skipped = command_line.skip_unreadable(listing)
     readable.require_all_classes("train")
+    if listing.splits["test"] and not readable.splits["test"]:
+        raise InvalidInput(f"no readable test photos in {listing.data_dir}")
     hashes = split.hash_photos(readable)
     photos = split.split_catalog(
         readable,

@@ -61,7 +61,11 @@ def run_dir(colored_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     output_dir = tmp_path_factory.mktemp("runs") / "toy run"
     assert not output_dir.exists()
     result = run_script(
-        "train", *TOY_FLAGS, f"--data_dir={colored_dir}", f"--output_dir={output_dir}"
+        "train",
+        *TOY_FLAGS,
+        f"--data_dir={colored_dir}",
+        f"--output_dir={output_dir}",
+        "--min_accuracy=0.8",
     )
     assert result.returncode == 0, result.stderr
     (output_dir / "log.txt").write_text(result.stdout)

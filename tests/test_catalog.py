@@ -58,6 +58,12 @@ def test_refuses_test_without_train(tmp_path):
         load_catalog(tmp_path)
 
 
+def test_refuses_a_test_folder_without_photos(data_dir):
+    (data_dir / "test/a/9.jpg").unlink()
+    with pytest.raises(InvalidInput, match="^no photos in class folders in .*/test$"):
+        load_catalog(data_dir)
+
+
 def test_labels_follow_the_sorted_class_names(data_dir):
     catalog = load_catalog(data_dir)
     assert catalog.class_names == ("a", "b")

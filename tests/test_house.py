@@ -20,7 +20,13 @@ BUILDERS = set(ORDER[-4:])
 def imported(tree: ast.AST) -> set[str]:
     names = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module == "landmarks_tf":
+        if isinstance(node, ast.Import):
+            names |= {
+                alias.name.removeprefix("landmarks_tf.")
+                for alias in node.names
+                if alias.name.startswith("landmarks_tf.")
+            }
+        elif isinstance(node, ast.ImportFrom) and node.module == "landmarks_tf":
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             if node.module.startswith("landmarks_tf."):
@@ -53,6 +59,15 @@ def test_library_neither_prints_nor_asserts_nor_reads_flags():
                 assert node.id != "print", name
             if isinstance(node, (ast.Import, ast.ImportFrom)):
                 assert "absl" not in ast.unparse(node), name
+
+
+def test_every_recipe_opens_with_its_command():
+    recipes = sorted((PACKAGE.parent / "scripts" / "flags").glob("*.flags"))
+    assert recipes
+    for path in recipes:
+        first = path.read_text(encoding="utf-8").splitlines()[0]
+        assert first.startswith("# python scripts/train.py"), path
+        assert f"--flagfile=scripts/flags/{path.name}" in first, path
 
 
 def test_importing_the_package_imports_no_tensorflow():

@@ -179,16 +179,22 @@ def test_a_failed_download_names_the_file_to_fetch(monkeypatch):
     def fail(name, url, **options):
         raise Exception(f"URL fetch failure on {url}: 404 -- Not Found")
 
-    utils = sys.modules[keras.applications.MobileNetV2.__module__].file_utils
-    monkeypatch.setattr(utils, "get_file", fail)
+    monkeypatch.setattr(weights_of("MobileNetV2"), "get_file", fail)
     message = r"--backbone_weights: https://\S+/mobilenet_v2\S+_no_top.h5$"
     with pytest.raises(InvalidInput, match=message):
         models.load_backbone("MobileNetV2", "imagenet", (224, 224))
 
 
-def test_images_too_small_for_the_backbone_are_refused():
+def weights_of(backbone):
+    """The module through which a backbone fetches its weights."""
+    constructor = getattr(keras.applications, backbone)
+    return sys.modules[constructor.__module__].file_utils
+
+
+@pytest.mark.parametrize("weights", ["none", "imagenet"])
+def test_images_too_small_for_the_backbone_are_refused(weights):
     with pytest.raises(InvalidInput, match=r"Received: image_size=\(32, 32\)"):
-        models.build_transfer_model("InceptionV3", "none", (32, 32), 3)
+        models.build_transfer_model("InceptionV3", weights, (32, 32), 3)
 
 
 def normalization(model):
@@ -196,7 +202,10 @@ def normalization(model):
     return next(layer for layer in model.layers if isinstance(layer, kind))
 
 
-def test_published_efficientnet_weights_see_the_scale_they_were_trained_at(tmp_path):
+@pytest.mark.parametrize("source", ["path", "download"])
+def test_published_efficientnet_weights_see_the_scale_they_were_trained_at(
+    tmp_path, monkeypatch, source
+):
     # As published, the normalisation holds deviations where variances belong.
     stddev = np.array([0.229, 0.224, 0.225], np.float32)
     mean = np.array([0.485, 0.456, 0.406], np.float32)
@@ -204,8 +213,15 @@ def test_published_efficientnet_weights_see_the_scale_they_were_trained_at(tmp_p
     normalization(body).set_weights([mean, stddev, np.zeros(())])
     path = tmp_path / "published.weights.h5"
     body.save_weights(path)
-    loaded = models.load_backbone("EfficientNetB0", str(path), (32, 32))
-    normalized = keras.Model(loaded.input, normalization(loaded).output)
+    monkeypatch.setattr(
+        weights_of("EfficientNetB0"), "get_file", lambda *args, **options: path
+    )
+    weights = str(path) if source == "path" else "imagenet"
+    loaded = models.load_backbone("EfficientNetB0", weights, (32, 32))
+    # The same layers whatever the source: a rebuilt model takes their weights.
+    assert len(loaded.layers) == len(body.layers)
+    stem = next(x for x in loaded.layers if isinstance(x, keras.layers.ZeroPadding2D))
+    normalized = keras.Model(loaded.input, stem.input)
     pixels = np.random.default_rng(0).uniform(0, 255, (1, 32, 32, 3)).astype("float32")
     expected = (pixels / 255 - mean) / stddev
     received = normalized.predict(pixels, verbose=0)

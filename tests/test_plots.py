@@ -26,6 +26,12 @@ def test_curves_show_what_the_history_holds(tmp_path):
     assert drawn_share(tmp_path / "eight.png") > drawn_share(tmp_path / "one.png") > 0
 
 
+def test_names_are_drawn_as_they_are(tmp_path):
+    path = tmp_path / "confusion.png"
+    plots.write_confusion(path, np.eye(2, dtype=int), ["Caf$é^$", "$_x_$"])
+    assert drawn_share(path) > 0.05
+
+
 @pytest.mark.parametrize("num_classes", [3, 50])
 def test_confusion_grows_with_the_classes(tmp_path, num_classes):
     names = [f"{index:02}.Landmark_Of_Some_Length" for index in range(num_classes)]

@@ -56,6 +56,14 @@ def test_top_landmarks_are_sorted_and_no_more_than_there_are():
     assert landmarks == [("b", 0.5), ("c", 0.3), ("a", 0.2)]
 
 
+def test_hidden_files_and_folders_are_no_photos(tmp_path):
+    (tmp_path / "album.jpg").mkdir()
+    for name in ("._a.jpg", "a.jpg", "notes.txt", "album.jpg/B.PNG"):
+        (tmp_path / name).write_text("")
+    found = prediction.find_photos([str(tmp_path)])
+    assert [path.name for path in found] == ["a.jpg", "B.PNG"]
+
+
 def test_refuses_an_empty_folder(tmp_path):
     with pytest.raises(InvalidInput, match="^no photos in the folder "):
         prediction.find_photos([str(tmp_path)])

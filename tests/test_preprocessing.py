@@ -190,6 +190,27 @@ def test_a_broken_exif_header_never_raises(magic, junk):
     assert 1 <= graph_orientation(contents) <= 8
 
 
+@settings(max_examples=200, deadline=None)
+@given(
+    strategies.sampled_from([b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08"]),
+    strategies.binary(max_size=80),
+)
+def test_a_photo_with_broken_exif_is_read_all_the_same(magic, junk):
+    contents = encode(scene(), "JPEG", exif=b"Exif\0\0" + magic + junk)
+    pixels = preprocessing.load_pixels(io.BytesIO(contents), (24, 32))
+    assert pixels.shape == (24, 32, 3)
+
+
+def test_a_mistyped_field_does_not_hide_the_orientation():
+    # Make as a FLOAT, then orientation 6: Pillow cannot write the former again.
+    make = b"\x0f\x01\x0b\0\x01\0\0\0\0\0\0\0"
+    orientation = b"\x12\x01\x03\0\x01\0\0\0\x06\0\0\0"
+    tiff = b"II*\0\x08\0\0\0" + b"\x02\0" + make + orientation + b"\0\0\0\0"
+    contents = encode(scene(), "JPEG", exif=b"Exif\0\0" + tiff)
+    assert graph_orientation(contents) == 6
+    assert difference(contents, (64, 48)) < 0.5
+
+
 def test_no_exif_is_upright():
     assert graph_orientation(encode(scene(), "JPEG")) == 1
     assert graph_orientation(b"") == 1

@@ -19,11 +19,11 @@ def stop_half_way(output_dir):
 
 def test_a_run_appears_only_when_published(output_dir):
     unfinished = stop_half_way(output_dir)
-    (unfinished / run_folder.MODEL).write_text("model")
+    (unfinished / run_folder.METRICS).write_text("{}")
     assert not output_dir.exists()
     assert not run_folder.is_finished(output_dir)
     run_folder.publish(output_dir)
-    assert [path.name for path in output_dir.iterdir()] == [run_folder.MODEL]
+    assert [path.name for path in output_dir.iterdir()] == [run_folder.METRICS]
     assert run_folder.is_finished(output_dir)
     assert [path.name for path in output_dir.parent.iterdir()] == ["mine"]
 
@@ -38,12 +38,39 @@ def test_an_output_folder_that_exists_is_refused(output_dir):
 
 def test_an_older_run_stays_until_its_successor_is_whole(output_dir):
     output_dir.mkdir(parents=True)
-    (output_dir / "old").write_text("")
+    (output_dir / run_folder.FLAGS).write_text("")
     unfinished = run_folder.begin(output_dir, resume=False, overwrite=True)
     (unfinished / "new").write_text("")
-    assert (output_dir / "old").exists()
+    assert (output_dir / run_folder.FLAGS).exists()
     run_folder.publish(output_dir)
     assert [path.name for path in output_dir.iterdir()] == ["new"]
+
+
+def test_what_is_no_run_folder_is_not_overwritten(tmp_path):
+    (tmp_path / "photos" / "a").mkdir(parents=True)
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path, tmp_path / "photos", tmp_path / "file"):
+        with pytest.raises(InvalidInput, match="is not a run folder: it is not over"):
+            run_folder.begin(path, resume=False, overwrite=True)
+    (tmp_path / "empty").mkdir()
+    run_folder.begin(tmp_path / "empty", resume=False, overwrite=True)
+
+
+@pytest.mark.parametrize("name", ["photos", "photos/runs", ".", "photos/../photos/x"])
+def test_a_run_among_the_photos_is_refused(tmp_path, name):
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(InvalidInput, match="^`output_dir` must lie apart from the"):
+        run_folder.refuse_overlap(tmp_path / name, tmp_path / "photos")
+    run_folder.refuse_overlap(tmp_path / "photos2", tmp_path / "photos")
+
+
+def test_a_folder_that_holds_no_run_is_not_finished(output_dir):
+    output_dir.mkdir(parents=True)
+    assert not run_folder.is_finished(output_dir)
+    (output_dir / run_folder.METRICS).write_text("{}")
+    assert run_folder.is_finished(output_dir)
+    run_folder.unfinished_dir(output_dir).mkdir()
+    assert not run_folder.is_finished(output_dir)
 
 
 def test_a_stopped_run_is_refused_resumed_or_overwritten(output_dir):
@@ -109,8 +136,17 @@ def test_missing_files_are_named(tmp_path):
         run_folder.load_class_names(tmp_path / run_folder.LABELS)
 
 
+def test_damaged_files_are_named(tmp_path):
+    (tmp_path / run_folder.METRICS).write_text("{half")
+    with pytest.raises(InvalidInput, match="metrics.json is damaged"):
+        run_folder.load_metrics(tmp_path)
+    (tmp_path / run_folder.LABELS).write_bytes(b"caf\xe9\n")
+    with pytest.raises(InvalidInput, match="labels.txt is not a text file in UTF-8"):
+        run_folder.load_class_names(tmp_path / run_folder.LABELS)
+
+
 def test_class_names_are_read_in_their_order(tmp_path):
-    names = ("2.b", "1.a", "30.Château d'If")
+    names = ("2.b", "1.a", "30.Château d'If", "x\u2028y")
     run_folder.write_class_names(tmp_path / "labels.txt", names)
     assert run_folder.load_class_names(tmp_path / "labels.txt") == names
 

@@ -99,7 +99,6 @@ def test_random_colors_do_not_pass_the_gate(tmp_path):
     result = run_script(
         "train",
         *TOY_FLAGS,
-        "--epochs=2",
         f"--data_dir={data_dir}",
         f"--output_dir={output_dir}",
         "--min_accuracy=0.8",
@@ -190,6 +189,10 @@ def test_bad_photos_are_named_and_skipped_before_the_first_epoch(colored_dir, tm
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
+        (
+            ["--overwrite", f"--output_dir={ROOT}"],
+            "is not a run folder: it is not over",
+        ),
         (["--data_dir=nowhere"], "no such folder: `data_dir`=nowhere"),
         (["--image_size=-1"], "`image_size` must be .* Received: image_size=-1"),
         (["--epochs=0"], "`epochs` must be a positive integer. Received: epochs=0"),

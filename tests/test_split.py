@@ -142,6 +142,22 @@ def test_split_refuses_a_photo_that_has_changed(written):
     assert load_split(path, ("a",), names=["validation"]).labels("validation") == [0]
 
 
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"train": {}}', "{half"])
+def test_a_damaged_split_is_refused(written, text):
+    path, catalog = written
+    path.write_text(text)
+    message = "split.json is not a split as train.py writes it$"
+    with pytest.raises(InvalidInput, match=message):
+        load_split(path, ("a",))
+    with pytest.raises(InvalidInput, match=message):
+        is_split_of(path, catalog.data_dir, "test")
+
+
+def test_a_split_of_other_classes_is_refused(written):
+    with pytest.raises(InvalidInput, match="has a class that is no label: a$"):
+        load_split(written[0], ("b",))
+
+
 def test_other_photos_of_the_same_name_are_not_of_the_split(written):
     path, catalog = written
     assert is_split_of(path, catalog.data_dir, "test")
