@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -15,6 +16,7 @@ SIZE = 64
 @pytest.fixture(scope="module", params=["scratch", "transfer"])
 def exported(request, tmp_path_factory):
     """(model, folder of its exports) of an untrained network that has opinions."""
+    keras.utils.set_random_seed(0)
     if request.param == "scratch":
         model = models.build_scratch_model("small", (SIZE, SIZE), 7)
     else:
