@@ -34,7 +34,9 @@ CHECKPOINTS = "checkpoints"
 
 def unfinished_dir(output_dir: Path) -> Path:
     """Returns where a run is written until it is whole."""
-    return output_dir.with_name(output_dir.name + ".unfinished")
+    # Resolved: `.` and `..` have no name to stand beside.
+    path = output_dir.resolve()
+    return path.with_name(path.name + ".unfinished")
 
 
 def is_finished(output_dir: Path) -> bool:

@@ -73,6 +73,13 @@ def test_a_folder_that_holds_no_run_is_not_finished(output_dir):
     assert not run_folder.is_finished(output_dir)
 
 
+def test_the_current_folder_has_a_name_too(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    unfinished = run_folder.unfinished_dir(run_folder.Path("."))
+    assert unfinished == tmp_path / "here.unfinished"
+
+
 def test_a_stopped_run_is_refused_resumed_or_overwritten(output_dir):
     unfinished = stop_half_way(output_dir)
     with pytest.raises(InvalidInput, match="holds a run that was stopped"):
