@@ -152,7 +152,10 @@ def test_a_killed_run_goes_on_and_repeats_from_its_own_flags(colored_dir, tmp_pa
         assert (repeated_dir / name).read_bytes() == (output_dir / name).read_bytes()
 
 
-def test_bad_photos_are_named_and_skipped_before_the_first_epoch(colored_dir, tmp_path):
+def test_bad_photos_are_skipped_and_an_older_run_is_replaced(
+    run_dir, colored_dir, tmp_path
+):
+    shutil.copytree(run_dir, tmp_path / "run")
     data_dir = tmp_path / "photos"
     shutil.copytree(colored_dir, data_dir)
     shutil.rmtree(data_dir / "test" / "2.blue")
@@ -164,10 +167,12 @@ def test_bad_photos_are_named_and_skipped_before_the_first_epoch(colored_dir, tm
         "train",
         *TOY_FLAGS,
         "--epochs=1",
+        "--overwrite",
         f"--data_dir={data_dir}",
         f"--output_dir={tmp_path / 'run'}",
     )
     assert result.returncode == 0, result.stderr
+    assert {path.name for path in (tmp_path / "run").iterdir()} == RUN_FILES
     assert result.stderr.splitlines() == [
         f"skipped {data_dir}/train/0.red/empty.jpg: empty file",
         f"skipped {data_dir}/train/1.green/half.jpg: damaged (image file is truncated "
@@ -215,6 +220,62 @@ def test_train_refuses_in_one_line(colored_dir, tmp_path, flags, message):
     )
     assert_refused(result, message)
     assert not output_dir.exists()
+
+
+def copy_without_classes(colored_dir, data_dir):
+    data_dir.mkdir()
+    shutil.copy(colored_dir / "train/0.red/00.jpg", data_dir)
+
+
+def copy_with_an_empty_class(colored_dir, data_dir):
+    shutil.copytree(colored_dir, data_dir)
+    (data_dir / "train/3.violet").mkdir()
+
+
+def copy_with_an_unknown_test_class(colored_dir, data_dir):
+    shutil.copytree(colored_dir, data_dir)
+    shutil.copytree(data_dir / "test/2.blue", data_dir / "test/3.violet")
+
+
+@pytest.mark.parametrize(
+    ("copy", "message"),
+    [
+        (copy_without_classes, "photos must hold a folder .* Received: 0 folders$"),
+        (copy_with_an_empty_class, "no photos of class 3.violet in "),
+        (copy_with_an_unknown_test_class, "3.violet: training never saw this class$"),
+    ],
+)
+def test_train_refuses_odd_folders_and_leaves_them_alone(
+    colored_dir, tmp_path, copy, message
+):
+    data_dir = tmp_path / "photos"
+    copy(colored_dir, data_dir)
+    before = sorted(tmp_path.rglob("*"))
+    result = run_script(
+        "train", *TOY_FLAGS, f"--data_dir={data_dir}", f"--output_dir={tmp_path}/run"
+    )
+    assert_refused(result, message)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_refused_overwrite_leaves_the_run_there(run_dir, colored_dir, tmp_path):
+    output_dir = tmp_path / "run"
+    shutil.copytree(run_dir, output_dir)
+    weights = tmp_path / "other.weights.h5"
+    layers = [keras.Input((8,)), keras.layers.Dense(2, name="another")]
+    keras.Sequential(layers).save_weights(weights)
+    result = run_script(
+        "train",
+        *TOY_FLAGS,
+        "--model=transfer",
+        "--overwrite",
+        f"--backbone_weights={weights}",
+        f"--data_dir={colored_dir}",
+        f"--output_dir={output_dir}",
+    )
+    assert_refused(result, f"{weights} does not hold the weights of MobileNetV2")
+    for name in RUN_FILES - {"saved_model"}:
+        assert (output_dir / name).read_bytes() == (run_dir / name).read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -301,14 +362,17 @@ def test_export_writes_the_files_again(run_dir, tmp_path):
 
 @pytest.fixture(scope="module")
 def question(colored_dir, tmp_path_factory):
-    """A folder of photos, a photo and a bad file, to ask about."""
+    """A photo, three bad files and a folder of photos, to ask about."""
     folder = tmp_path_factory.mktemp("question")
     (folder / "deeper").mkdir()
     shutil.copy(colored_dir / "test/0.red/00.jpg", folder / "deeper" / "r.jpg")
     shutil.copy(colored_dir / "test/2.blue/00.jpg", folder / "b.jpg")
-    bad = tmp_path_factory.mktemp("bad") / "bad.jpg"
-    bad.write_text("not a photo")
-    return [colored_dir / "test/1.green/00.jpg", bad, folder]
+    green = colored_dir / "test/1.green/00.jpg"
+    bad_dir = tmp_path_factory.mktemp("bad")
+    (bad_dir / "text.jpg").write_text("not a photo")
+    (bad_dir / "empty.jpg").write_bytes(b"")
+    (bad_dir / "half.jpg").write_bytes(green.read_bytes()[:700])
+    return [green, *sorted(bad_dir.iterdir()), folder]
 
 
 @pytest.mark.parametrize("model", ["", "model_float32.tflite"])
@@ -316,7 +380,13 @@ def test_predict_names_bad_photos_and_answers_the_others(run_dir, question, mode
     result = run_script(
         "predict", f"--model={run_dir / model}", "--top_k=2", "--output=csv", *question
     )
-    assert_refused(result, "bad.jpg: not a photo")
+    assert result.returncode == 1
+    assert re.fullmatch(
+        r"error: \S+/empty.jpg: empty file\n"
+        r"error: \S+/half.jpg: damaged \(.*\)\n"
+        r"error: \S+/text.jpg: not a photo .*\n",
+        result.stderr,
+    )
     rows = list(csv.DictReader(io.StringIO(result.stdout)))
     best = [row["class_name"] for row in rows if row["rank"] == "1"]
     assert best == ["1.green", "2.blue", "0.red"]
@@ -325,7 +395,7 @@ def test_predict_names_bad_photos_and_answers_the_others(run_dir, question, mode
 
 def test_predict_answers_as_a_program_with_keras_alone_would(run_dir, question):
     result = run_script(
-        "predict", f"--model={run_dir}", "--output=json", question[0], question[2]
+        "predict", f"--model={run_dir}", "--output=json", question[0], question[-1]
     )
     assert (result.returncode, result.stderr) == (0, "")
     records = [json.loads(line) for line in result.stdout.splitlines()]
