@@ -6,6 +6,9 @@ graph is needed: the tf.data pipeline and the SavedModel's bytes signature.
 
 import tensorflow as tf
 
+_PNG = b"\x89PNG"
+_RIFF = b"RIFF"  # a WebP
+_EXIF = b"Exif\0\0"
 # EXIF lies in the first segments of a JPEG, each of at most 64 KiB.
 _HEADER_BYTES = 128 * 1024
 _ORIENTATION_TAG = 0x0112
@@ -52,16 +55,21 @@ def resize(image: tf.Tensor, image_size: tuple[int, int]) -> tf.Tensor:
 
 
 def read_orientation(contents: tf.Tensor) -> tf.Tensor:
-    """Returns the EXIF orientation of a JPEG's bytes, int32 1..8; 1 where none is.
+    """Returns the EXIF orientation of a photo's bytes, int32 1..8; 1 where none is.
 
-    The tag is searched in the first directory of the TIFF structure behind the
-    `Exif` marker (CIPA DC-008, section 4.6).
+    The tag is searched in the first directory of the TIFF structure (CIPA DC-008,
+    section 4.6) behind the marker of a JPEG or in the chunk of a PNG or WebP.
     """
-    header = tf.strings.substr(contents, 0, _HEADER_BYTES)
-    parts = tf.strings.split(header, sep=b"Exif\0\0", maxsplit=1)
+    tiff = tf.case(
+        [
+            (_starts_with(contents, _PNG), lambda: _behind(contents, b"eXIf")),
+            (_starts_with(contents, _RIFF), lambda: _tiff_in_webp(contents)),
+        ],
+        lambda: _behind(tf.strings.substr(contents, 0, _HEADER_BYTES), _EXIF),
+    )
     return tf.cond(
-        tf.size(parts) > 1,
-        lambda: _orientation_in_tiff(parts[1]),
+        tf.reduce_any(tf.strings.substr(tiff, 0, 4) == [b"II*\0", b"MM\0*"]),
+        lambda: _orientation_in_tiff(tf.strings.substr(tiff, 0, _HEADER_BYTES)),
         lambda: tf.constant(1),
     )
 
@@ -72,14 +80,97 @@ def _decode_jpeg(contents: tf.Tensor) -> tf.Tensor:
 
 
 def _decode_other(contents: tf.Tensor) -> tf.Tensor:
+    def decode_gif_or_bmp() -> tf.Tensor:
+        # The transparent parts of a GIF are black.
+        return tf.io.decode_image(contents, channels=3, expand_animations=False)
+
+    image = tf.case(
+        [
+            (_starts_with(contents, _PNG), lambda: _decode_png(contents)),
+            (_starts_with(contents, _RIFF), lambda: _decode_webp(contents)),
+        ],
+        decode_gif_or_bmp,
+    )
+    return _orient(image, read_orientation(contents))
+
+
+def _starts_with(contents: tf.Tensor, magic: bytes) -> tf.Tensor:
+    return tf.equal(tf.strings.substr(contents, 0, len(magic)), magic)
+
+
+def _decode_png(contents: tf.Tensor) -> tf.Tensor:
+    rgba = tf.io.decode_png(contents, channels=4)
+    # To 1, 2 and 4 bits, TensorFlow 2.21 adds the alpha of that depth, not of 8 bits.
+    depth = _octet(contents, 24)
+    opaque = tf.cast(tf.bitwise.left_shift(1, depth) - 1, tf.uint8)
+    is_opaque = tf.logical_and(depth < 8, tf.reduce_all(rgba[..., 3] == opaque))
+    return tf.cond(is_opaque, lambda: rgba[..., :3], lambda: _compose_on_white(rgba))
+
+
+def _decode_webp(contents: tf.Tensor) -> tf.Tensor:
+    """Decodes a WebP, or the first frame of an animated one."""
+    # The flags of a VP8X chunk: 2 is animation. An animation of opaque frames must
+    # not reach TensorFlow 2.21, which writes past the end of its buffer.
+    is_extended = tf.equal(_octet(contents, 15), ord("X"))
+    is_animated = tf.logical_and(is_extended, _octet(contents, 20) & 2 > 0)
+    still = tf.cond(is_animated, lambda: _first_frame(contents), lambda: contents)
+    image = tf.io.decode_image(still, channels=0, expand_animations=False)
+    image = tf.ensure_shape(image, (None, None, None))
     return tf.cond(
-        tf.equal(tf.strings.substr(contents, 0, 4), b"\x89PNG"),
-        lambda: _compose_on_white(tf.io.decode_png(contents, channels=4)),
-        lambda: tf.io.decode_image(contents, channels=3, expand_animations=False),
+        tf.shape(image)[-1] == 4,
+        lambda: _compose_on_white(image),
+        lambda: tf.ensure_shape(image[..., :3], (None, None, 3)),
     )
 
 
+def _first_frame(contents: tf.Tensor) -> tf.Tensor:
+    """Returns the first frame of an animated WebP as the bytes of a still one.
+
+    Layouts of RIFF, VP8X and ANMF: https://developers.google.com/speed/webp/docs/
+    riff_container
+    """
+    chunks = tf.strings.split(contents, sep=b"ANMF", maxsplit=1)
+    # Zeros keep every look-up inside a file that is cut short.
+    chunk = tf.strings.join([tf.concat([chunks, [b""]], axis=0)[1], b"\0" * 32])
+    num_bytes = tf.reduce_sum(
+        _octets(tf.strings.substr(chunk, 0, 4)) * [1, 2**8, 2**16, 2**24]
+    )
+    frame = tf.strings.substr(chunk, 20, tf.maximum(0, num_bytes - 16))
+    body = tf.strings.join(
+        [
+            b"WEBPVP8X\x0a\0\0\0",
+            # Of the flags, alpha alone stays.
+            _as_bytes([_octet(contents, 20) & 0x10]),
+            b"\0\0\0",
+            tf.strings.substr(chunk, 10, 6),  # width and height less one
+            frame,
+        ]
+    )
+    num_bytes = tf.strings.length(body)
+    shifts = tf.constant([0, 8, 16, 24])
+    size = tf.bitwise.right_shift(num_bytes, shifts) & 255
+    return tf.strings.join([b"RIFF", _as_bytes(size), body])
+
+
+def _octets(string: tf.Tensor) -> tf.Tensor:
+    """Returns a string's bytes as int32."""
+    return tf.cast(tf.io.decode_raw(string, tf.uint8), tf.int32)
+
+
+def _octet(contents: tf.Tensor, place: int) -> tf.Tensor:
+    """Returns the byte at a place as int32; 0 behind the end."""
+    start = tf.strings.join([tf.strings.substr(contents, 0, place + 1), b"\0" * 32])
+    return _octets(tf.strings.substr(start, place, 1))[0]
+
+
+def _as_bytes(octets: tf.Tensor) -> tf.Tensor:
+    """Returns int32 numbers in 0..255 as a string of as many bytes."""
+    table = tf.constant([bytes([octet]) for octet in range(256)])
+    return tf.strings.reduce_join(tf.gather(table, octets))
+
+
 def _compose_on_white(rgba: tf.Tensor) -> tf.Tensor:
+    rgba = tf.ensure_shape(rgba, (None, None, 4))
     color, alpha = tf.split(tf.cast(rgba, tf.float32), [3, 1], axis=-1)
     return tf.cast(tf.round(255 + (color - 255) * alpha / 255), tf.uint8)
 
@@ -95,6 +186,19 @@ def _orient(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
         return tf.cond(flip, lambda: tf.reverse(turned, [0]), lambda: turned)
 
     return tf.cond(orientation == 1, lambda: image, turn)
+
+
+def _behind(contents: tf.Tensor, marker: bytes) -> tf.Tensor:
+    """Returns what follows the first place of a marker; empty where none is."""
+    parts = tf.strings.split(contents, sep=marker, maxsplit=1)
+    return tf.concat([parts, [b""]], axis=0)[1]
+
+
+def _tiff_in_webp(contents: tf.Tensor) -> tf.Tensor:
+    # Behind the chunk's size; some writers put a JPEG's marker in front.
+    chunk = tf.strings.join([_behind(contents, b"EXIF"), b"\0" * 10])
+    skipped = tf.where(_starts_with(tf.strings.substr(chunk, 4, 6), _EXIF), 10, 4)
+    return tf.strings.substr(chunk, skipped, -1)
 
 
 def _orientation_in_tiff(tiff: tf.Tensor) -> tf.Tensor:

@@ -5,6 +5,7 @@ TensorFlow is at hand: programs, phones' tests, the predictor. The same steps as
 TensorFlow operations are in `graph_preprocessing`; a test holds the two together.
 """
 
+import re
 import struct
 import warnings
 from collections.abc import Iterable
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
+from PIL import BmpImagePlugin
 from PIL import ExifTags
 from PIL import Image
 from PIL import UnidentifiedImageError
@@ -23,9 +25,19 @@ _REASONS = (
     (FileNotFoundError, "no such file"),
     (IsADirectoryError, "a folder, not a photo"),
     (PermissionError, "permission denied"),
-    (UnidentifiedImageError, "not a photo (of JPEG, PNG, WebP, GIF or BMP format)"),
     (Image.DecompressionBombError, "too many pixels for a photo"),
 )
+# What people take for photos and TensorFlow cannot decode, by the first bytes.
+_UNSUPPORTED = (
+    (rb"....ftyp(hei|hev|mif1|msf1)", "HEIC"),
+    (rb"....ftypavi", "AVIF"),
+    (rb"II\*\0|MM\0\*", "TIFF or a camera's raw format"),
+    (rb"\xff\x0a|....JXL ", "JPEG XL"),
+    (rb"....jP  ", "JPEG 2000"),
+    (rb"\s*(<\?xml|<svg)", "SVG"),
+    (rb"%PDF", "PDF"),
+)
+_NUM_MAGIC_BYTES = 16
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -35,8 +47,11 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# Raw modes of the 24-bit, 32-bit and grey BMPs.
+_PLAIN_BMP = ("BGR", "BGRX", "BGRA", "BGXR", "L")
 # What Pillow raises for bytes that are no whole image.
 _PILLOW_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 
 ImageSize = int | Sequence[int]
 PathLike = str | Path
@@ -100,7 +115,7 @@ def load_pixels(file: PathLike | IO[bytes], image_size: tuple[int, int]) -> np.n
         upright = _open_upright(file)
     except _PILLOW_ERRORS as error:
         name = getattr(file, "name", "photo") if hasattr(file, "read") else file
-        raise InvalidInput(f"{name}: {_reason(error, _is_empty(file))}") from error
+        raise InvalidInput(f"{name}: {_reason(error, file)}") from error
     height, width = image_size
     return np.asarray(upright.resize((width, height), Image.Resampling.BILINEAR))
 
@@ -115,46 +130,83 @@ def unreadable_reason(path: PathLike) -> str:
     try:
         _open_upright(path)
     except _PILLOW_ERRORS as error:
-        return _reason(error, _is_empty(path))
+        return _reason(error, path)
     return ""
 
 
 def _open_upright(file: PathLike | IO[bytes]) -> Image.Image:
     # Pillow warns of odd EXIF fields, which nobody asked for.
-    with warnings.catch_warnings(action="ignore"), Image.open(file) as image:
-        turn = _TURNS.get(_orientation(image))
-        return _as_rgb(image if turn is None else image.transpose(turn))
+    with warnings.catch_warnings(action="ignore"), Image.open(
+        file, formats=_FORMATS
+    ) as image:
+        return upright(image)
 
 
-def _orientation(image: Image.Image) -> int:
+def upright(image: Image.Image) -> Image.Image:
+    """Returns an opened photo as 8-bit RGB, turned by its EXIF orientation.
+
+    Raises:
+        InvalidInput: if it is of a kind that TensorFlow reads otherwise.
+    """
+    if isinstance(image, BmpImagePlugin.BmpImageFile):
+        if image.tile[0][3][0] not in _PLAIN_BMP:
+            raise InvalidInput("a BMP with a palette or few bits: save it as PNG")
+    image.load()
+    turn = _TURNS.get(read_orientation(image))
+    return _as_rgb(image if turn is None else image.transpose(turn))
+
+
+def read_orientation(image: Image.Image) -> int:
+    """Returns the EXIF orientation of a loaded photo, 1..8; 1 where none is."""
     # Not ImageOps.exif_transpose: it writes all of EXIF anew, and fails where a field
-    # that nobody asked for is malformed.
+    # that nobody asked for is malformed. Not getexif: it looks elsewhere too (XMP).
+    exif = Image.Exif()
     try:
-        return image.getexif().get(ExifTags.Base.Orientation, 1)
+        exif.load(image.info.get("exif", b""))
+        value = exif.get(ExifTags.Base.Orientation, 1)
     except (*_PILLOW_ERRORS, AttributeError, KeyError, TypeError, struct.error):
         return 1
+    return value if value in _TURNS else 1
 
 
-def _reason(error: Exception, is_empty: bool) -> str:
-    if is_empty:
-        return "empty file"
+def _reason(error: Exception, file: PathLike | IO[bytes]) -> str:
+    if isinstance(error, InvalidInput):
+        return str(error)
+    if isinstance(error, UnidentifiedImageError):
+        return _unidentified(file)
     for kind, reason in _REASONS:
         if isinstance(error, kind):
             return reason
     return f"damaged ({error})"
 
 
-def _is_empty(file: PathLike | IO[bytes]) -> bool:
+def _unidentified(file: PathLike | IO[bytes]) -> str:
+    """Says what bytes are that Pillow does not know as one of our formats."""
     if isinstance(file, (str, Path)):
-        return Path(file).is_file() and Path(file).stat().st_size == 0
-    return False
+        with open(file, "rb") as opened:
+            start = opened.read(_NUM_MAGIC_BYTES)
+    else:
+        file.seek(0)
+        start = file.read(_NUM_MAGIC_BYTES)
+    if not start:
+        return "empty file"
+    for pattern, name in _UNSUPPORTED:
+        if re.match(pattern, start, re.DOTALL):
+            return f"{name} is not supported: convert it to JPEG"
+    return "not a photo (of JPEG, PNG, WebP, GIF or BMP format)"
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16") or image.mode == "I":
+        # Pillow's own conversion turns all but the darkest pixels white.
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if not image.has_transparency_data:
         return image.convert("RGB")
-    white = Image.new("RGBA", image.size, "white")
-    return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+    # TensorFlow's GIF decoder keeps no alpha: what is transparent there is black.
+    ground = Image.new(
+        "RGBA", image.size, "black" if image.format == "GIF" else "white"
+    )
+    return Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
 
 
 def _is_positive_integer(value: object) -> bool:
