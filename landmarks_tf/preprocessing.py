@@ -149,7 +149,8 @@ def upright(image: Image.Image) -> Image.Image:
         InvalidInput: if it is of a kind that TensorFlow reads otherwise.
     """
     if isinstance(image, BmpImagePlugin.BmpImageFile):
-        if image.tile[0][3][0] not in _PLAIN_BMP:
+        args = image.tile[0].args
+        if not isinstance(args, tuple) or args[0] not in _PLAIN_BMP:
             raise InvalidInput("a BMP with a palette or few bits: save it as PNG")
     image.load()
     turn = _TURNS.get(read_orientation(image))
