@@ -2,10 +2,10 @@
 
 import math
 import os
-from concurrent.futures import ThreadPoolExecutor
 
 import tensorflow as tf
 
+from landmarks_tf import file_cache
 from landmarks_tf import graph_preprocessing
 from landmarks_tf import preprocessing
 from landmarks_tf.catalog import Catalog
@@ -76,7 +76,7 @@ def make_training_dataset(
 
 
 def find_unreadable(photos: Catalog) -> dict[str, str]:
-    """Decodes every photo as training will, in parallel.
+    """Decodes every photo as training will, in parallel, or remembers it.
 
     Returns:
         for each photo that cannot be decoded, the reason in a few words by its
@@ -89,18 +89,19 @@ def find_unreadable(photos: Catalog) -> dict[str, str]:
 
     def unreadable_reason(path: str) -> str:
         try:
-            with open(photos.data_dir / path, "rb") as file:
+            with open(path, "rb") as file:
                 decode(file.read())
         except (OSError, tf.errors.InvalidArgumentError):
             # Pillow knows the words for it.
-            reason = preprocessing.unreadable_reason(photos.data_dir / path)
+            reason = preprocessing.unreadable_reason(path)
             return reason or "TensorFlow cannot decode it"
         return ""
 
     names = [photo.path for photo in photos.all_photos()]
-    with ThreadPoolExecutor() as pool:
-        reasons = pool.map(unreadable_reason, names)
-        return {name: reason for name, reason in zip(names, reasons) if reason}
+    files = [str(photos.data_dir / name) for name in names]
+    question = f"decode 1, TensorFlow {tf.__version__}"
+    reasons = file_cache.map_files(unreadable_reason, files, question)
+    return {name: reason for name, reason in zip(names, reasons) if reason}
 
 
 def _examples(photos: Catalog, split: str) -> tf.data.Dataset:

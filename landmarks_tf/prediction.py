@@ -14,7 +14,7 @@ import numpy as np
 
 from landmarks_tf import preprocessing
 from landmarks_tf import run_folder
-from landmarks_tf.catalog import is_photo
+from landmarks_tf.catalog import is_photo_name
 from landmarks_tf.errors import InvalidInput
 
 _BATCH_SIZE = 8
@@ -101,7 +101,7 @@ def find_photos(paths: Sequence[str]) -> list[Path]:
             found.append(path)
             continue
         files = sorted(path.rglob("*"))
-        photos = [file for file in files if is_photo(file)]
+        photos = [f for f in files if is_photo_name(f.name) and not f.is_dir()]
         if not photos:
             raise InvalidInput(f"no photos in the folder {path}")
         found += photos

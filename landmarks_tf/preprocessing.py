@@ -23,10 +23,11 @@ from landmarks_tf.errors import InvalidInput
 
 _REASONS = (
     (FileNotFoundError, "no such file"),
-    (IsADirectoryError, "a folder, not a photo"),
     (PermissionError, "permission denied"),
-    (Image.DecompressionBombError, "too many pixels for a photo"),
+    (Image.DecompressionBombError, "too many pixels"),
 )
+# A photo of more pixels is not decoded: what Pillow itself refuses.
+MAX_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 0)
 # What people take for photos and TensorFlow cannot decode, by the first bytes.
 _UNSUPPORTED = (
     (rb"....ftyp(hei|hev|mif1|msf1)", "HEIC"),
@@ -112,10 +113,10 @@ def load_pixels(file: PathLike | IO[bytes], image_size: tuple[int, int]) -> np.n
         InvalidInput: if the file cannot be read as a photo.
     """
     try:
-        upright = _open_upright(file)
-    except _PILLOW_ERRORS as error:
+        _, upright = read_photo(file)
+    except InvalidInput as error:
         name = getattr(file, "name", "photo") if hasattr(file, "read") else file
-        raise InvalidInput(f"{name}: {_reason(error, file)}") from error
+        raise InvalidInput(f"{name}: {error}") from error
     height, width = image_size
     return np.asarray(upright.resize((width, height), Image.Resampling.BILINEAR))
 
@@ -128,33 +129,55 @@ def normalize(pixels: np.ndarray) -> np.ndarray:
 def unreadable_reason(path: PathLike) -> str:
     """Returns in a few words why a file cannot be read; empty if Pillow can."""
     try:
-        _open_upright(path)
-    except _PILLOW_ERRORS as error:
-        return _reason(error, path)
+        read_photo(path)
+    except InvalidInput as error:
+        return str(error)
     return ""
 
 
-def _open_upright(file: PathLike | IO[bytes]) -> Image.Image:
-    # Pillow warns of odd EXIF fields, which nobody asked for.
-    with warnings.catch_warnings(action="ignore"), Image.open(
-        file, formats=_FORMATS
-    ) as image:
-        return upright(image)
+def read_photo(
+    file: PathLike | IO[bytes], max_pixels: int = MAX_PIXELS
+) -> tuple[Image.Image, Image.Image]:
+    """Returns a photo as it was opened, and as 8-bit RGB, turned upright.
 
-
-def upright(image: Image.Image) -> Image.Image:
-    """Returns an opened photo as 8-bit RGB, turned by its EXIF orientation.
+    Args:
+        file: of a photo.
+        max_pixels: a photo of more is not decoded.
 
     Raises:
-        InvalidInput: if it is of a kind that TensorFlow reads otherwise.
+        InvalidInput: if it cannot be read; the message is the reason in a few words.
     """
+    try:
+        if isinstance(file, (str, Path)):
+            require_file(Path(file))
+        # Pillow warns of odd EXIF fields and of large photos: our limit is our own.
+        with (
+            warnings.catch_warnings(action="ignore"),
+            Image.open(file, formats=_FORMATS) as image,
+        ):
+            _refuse(image, max_pixels)
+            image.load()
+            turn = _TURNS.get(read_orientation(image))
+            return image, _as_rgb(image if turn is None else image.transpose(turn))
+    except _PILLOW_ERRORS as error:
+        raise InvalidInput(_reason(error, file)) from error
+
+
+def require_file(path: Path) -> None:
+    """Raises InvalidInput for what is there but no file: a pipe would block."""
+    if path.exists() and not path.is_file():
+        kind = "a folder" if path.is_dir() else "a pipe or device"
+        raise InvalidInput(f"{kind}, not a photo")
+
+
+def _refuse(image: Image.Image, max_pixels: int) -> None:
+    """Raises InvalidInput for what is too large or TensorFlow reads otherwise."""
+    if image.width * image.height > max_pixels:
+        raise InvalidInput(f"{image.width}x{image.height} are too many pixels")
     if isinstance(image, BmpImagePlugin.BmpImageFile):
         args = image.tile[0].args
         if not isinstance(args, tuple) or args[0] not in _PLAIN_BMP:
             raise InvalidInput("a BMP with a palette or few bits: save it as PNG")
-    image.load()
-    turn = _TURNS.get(read_orientation(image))
-    return _as_rgb(image if turn is None else image.transpose(turn))
 
 
 def read_orientation(image: Image.Image) -> int:

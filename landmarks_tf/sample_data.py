@@ -11,6 +11,7 @@ import random
 import tempfile
 from concurrent import futures
 
+from landmarks_tf import file_cache
 from landmarks_tf import sample_parts
 from landmarks_tf import sample_photo
 from landmarks_tf import sample_scenes
@@ -105,8 +106,7 @@ def load_sample_set(
         InvalidInput: If `seed` is not an integer.
     """
     if cache_dir is None:
-        home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-        cache_dir = pathlib.Path(home, "landmarks_tf")
+        cache_dir = file_cache.cache_dir()
     digest = hashlib.sha256()
     drawing = (sample_parts, sample_photo, sample_scenes)
     for source in (__file__, *(module.__file__ for module in drawing)):

@@ -4,6 +4,7 @@ Owns the stratified split and its file `split.json`. Reads bytes, never pixels; 
 TensorFlow.
 """
 
+import functools
 import hashlib
 import json
 import math
@@ -37,8 +38,13 @@ def split_catalog(
     validation_fraction: float,
     test_fraction: float,
     seed: int,
-) -> Catalog:
+    groups: Iterable[Collection[str]] = (),
+    earlier: Mapping[str, str] | None = None,
+) -> tuple[Catalog, dict[str, str]]:
     """Divides the training photos: a test split where there is none, a validation.
+
+    Content and seed decide, not names or order. Each class gives its share to within
+    one photo or, where it has groups, to within the largest of them.
 
     Args:
         catalog: with the splits `train` and `test`.
@@ -46,21 +52,38 @@ def split_catalog(
         validation_fraction: of the training photos, after the test photos are out.
         test_fraction: of all photos; used only where `test` is empty.
         seed: another seed, another split.
+        groups: of paths that show the same picture and must not be divided.
+        earlier: split by content hash, see `load_earlier`: these photos stay there.
 
     Returns:
-        the catalog with the splits `train`, `validation` and `test`.
+        the catalog with the splits `train`, `validation` and `test`, and the reason by
+        path of the photos in none, because they show what another split holds.
 
     Raises:
         InvalidInput: if there are too few photos to divide.
     """
-    train, test = catalog.splits["train"], catalog.splits["test"]
-    if not test:
-        train, test = _hold_out(train, hashes, test_fraction, f"test {seed}")
-    train, validation = _hold_out(
-        train, hashes, validation_fraction, f"validation {seed}"
-    )
-    splits = {"train": train, "validation": validation, "test": test}
-    return replace(catalog, splits=splits)
+    unit_of = {path: unit for unit, paths in enumerate(groups) for path in paths}
+    fixed, left_out = _fix(catalog, hashes, unit_of, earlier or {})
+    rest = catalog.without(left_out)
+
+    def draw(salt: str, photo: Photo) -> tuple[str, str]:
+        key = f"{salt} {seed} {hashes[photo.path]}"
+        return hashlib.sha256(key.encode()).hexdigest(), photo.path
+
+    train, test = rest.splits["train"], rest.splits["test"]
+    held_out = {}
+    for name, fraction in (
+        ("test", test_fraction),
+        ("validation", validation_fraction),
+    ):
+        if name == "test" and test:
+            continue
+        drawn = sorted(train, key=functools.partial(draw, name))
+        chosen = _hold_out(drawn, fraction, name, unit_of, fixed)
+        held_out[name] = tuple(photo for photo in train if photo in chosen)
+        train = tuple(photo for photo in train if photo not in chosen)
+    splits = {"train": train, "test": test} | held_out
+    return replace(rest, splits={name: splits[name] for name in SPLITS}), left_out
 
 
 def write_split(
@@ -72,7 +95,7 @@ def write_split(
         path: the file to write.
         catalog: with its three splits.
         hashes: content hash by path.
-        skipped: reason by path of the photos that could not be read.
+        skipped: reason by path of the photos that were left out.
     """
     record: dict[str, object] = {"data_dir": str(catalog.data_dir.resolve())}
     for split in SPLITS:
@@ -125,6 +148,49 @@ def load_split(
     return catalog
 
 
+def load_earlier(path: Path, hashes: Mapping[str, str]) -> dict[str, str]:
+    """Returns the split of each photo of an earlier run, by its content.
+
+    Args:
+        path: the earlier run's `split.json`.
+        hashes: content hash by path of the photos that are there now.
+
+    Raises:
+        InvalidInput: if one of its photos has gone or changed; names the first one. A
+            photo that has another name now, has not.
+    """
+    record = _load_record(path)
+    present = set(hashes.values())
+    earlier = {}
+    for split in SPLITS:
+        for file, digest in record[split].items():
+            if digest not in present:
+                change = "has changed" if file in hashes else "is gone"
+                raise InvalidInput(f"{file} {change} since the split of {path}")
+            earlier[digest] = split
+    return earlier
+
+
+def apply_split(path: Path, catalog: Catalog) -> Catalog:
+    """Returns a catalog divided as `split.json` says, of photos that are there.
+
+    Photos that the file does not name are in the split `new`.
+    """
+    record = _load_record(path)
+    split_of = {file: split for split in SPLITS for file in record[split]}
+    splits: dict[str, list[Photo]] = {split: [] for split in SPLITS}
+    for photo in catalog.all_photos():
+        splits.setdefault(split_of.get(photo.path, "new"), []).append(photo)
+    return replace(catalog, splits={name: tuple(p) for name, p in splits.items()})
+
+
+def find_new(path: Path, catalog: Catalog) -> list[str]:
+    """Returns the paths of a catalog that `split.json` does not name."""
+    record = _load_record(path)
+    known = {file for section in (*SPLITS, "skipped") for file in record[section]}
+    return [photo.path for photo in catalog.all_photos() if photo.path not in known]
+
+
 def is_split_of(path: Path, data_dir: Path, split: str) -> bool:
     """Returns whether the first photo of a split lies, unchanged, in `data_dir`."""
     record = _load_record(path)
@@ -133,9 +199,14 @@ def is_split_of(path: Path, data_dir: Path, split: str) -> bool:
 
 
 def _load_record(path: Path) -> dict:
+    if not path.is_file():
+        raise InvalidInput(f"no such file: `split_file`={path}")
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        is_whole = all(record[split] for split in SPLITS) and "data_dir" in record
+        is_whole = all(record[split] for split in SPLITS) and {
+            "data_dir",
+            "skipped",
+        } <= set(record)
     except (ValueError, KeyError, TypeError):
         is_whole = False
     if not is_whole:
@@ -148,33 +219,84 @@ def _hash_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _hold_out(
-    photos: Sequence[Photo], hashes: Mapping[str, str], fraction: float, salt: str
-) -> tuple[tuple[Photo, ...], tuple[Photo, ...]]:
-    """Returns (kept, held out): the latter a `fraction` of each class.
+def _fix(
+    catalog: Catalog,
+    hashes: Mapping[str, str],
+    unit_of: Mapping[str, int],
+    earlier: Mapping[str, str],
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Returns the split of training photos that have no choice, and who has no place.
 
-    A class's photos are ordered by the hash of salt and content, so neither file
-    names nor the order of listing decide.
+    Where the test photos are given, what shows the same picture has no place. Else a
+    photo stays in its earlier split, and new ones join those they are alike with.
     """
+    test = catalog.splits["test"]
+    tested: dict[object, str] = {}
+    for photo in test:
+        tested[hashes[photo.path]] = photo.path
+        tested[unit_of.get(photo.path, photo.path)] = photo.path
+    fixed, left_out = {}, {}
+    splits_of_unit: dict[int, set[str]] = {}
+    for photo in catalog.splits["train"]:
+        unit = unit_of.get(photo.path)
+        same = tested.get(hashes[photo.path]) or tested.get(unit)
+        place = earlier.get(hashes[photo.path])
+        if same:
+            left_out[photo.path] = f"the same picture as {same}"
+        elif place and not (test and place == "test"):
+            fixed[photo.path] = place
+            if unit is not None:
+                splits_of_unit.setdefault(unit, set()).add(place)
+    for photo in catalog.splits["train"]:
+        places = splits_of_unit.get(unit_of.get(photo.path, -1), set())
+        if photo.path in fixed or photo.path in left_out or not places:
+            continue
+        if len(places) == 1:
+            (fixed[photo.path],) = places
+        else:
+            names = " and ".join(sorted(places))
+            left_out[photo.path] = f"the same picture as photos of {names}"
+    return fixed, left_out
+
+
+def _hold_out(
+    photos: Sequence[Photo],
+    fraction: float,
+    name: str,
+    unit_of: Mapping[str, int],
+    fixed: Mapping[str, str],
+) -> set[Photo]:
+    """Returns a `fraction` of each class, the first in order, groups undivided."""
     counts = Counter(photo.label for photo in photos)
-    left = _allocate(counts, fraction)
+    left = Counter(_allocate(counts, fraction))
+    held_out = {photo for photo in photos if fixed.get(photo.path) == name}
+    left.subtract(photo.label for photo in held_out)
+    units: dict[object, list[Photo]] = {}
+    for photo in photos:
+        if photo.path not in fixed:
+            units.setdefault(unit_of.get(photo.path, photo.path), []).append(photo)
+    for unit in units.values():
+        wanted = Counter(photo.label for photo in unit)
+        if all(left[label] >= count for label, count in wanted.items()):
+            left.subtract(wanted)
+            held_out.update(unit)
+    if not held_out:
+        # Only groups are there, each larger than a share.
+        held_out.update(_first_spare(units.values(), counts))
+    if not held_out:
+        raise InvalidInput(f"too few different photos to hold any out for {name}")
+    return held_out
 
-    def draw(photo: Photo) -> tuple[str, str]:
-        key = f"{salt} {hashes[photo.path]}"
-        return hashlib.sha256(key.encode()).hexdigest(), photo.path
 
-    held_out = set()
-    for photo in sorted(photos, key=draw):
-        if left[photo.label] > 0:
-            left[photo.label] -= 1
-            held_out.add(photo)
-    return _select(photos, held_out, False), _select(photos, held_out, True)
-
-
-def _select(
-    photos: Iterable[Photo], chosen: Collection[Photo], is_chosen: bool
-) -> tuple[Photo, ...]:
-    return tuple(photo for photo in photos if (photo in chosen) is is_chosen)
+def _first_spare(
+    units: Iterable[list[Photo]], counts: Mapping[int, int]
+) -> list[Photo]:
+    """Returns the first group without which every class has a photo left."""
+    for unit in units:
+        wanted = Counter(photo.label for photo in unit)
+        if all(counts[label] > count for label, count in wanted.items()):
+            return unit
+    return []
 
 
 def _allocate(counts: Mapping[int, int], fraction: float) -> dict[int, int]:

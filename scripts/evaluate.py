@@ -59,7 +59,8 @@ def find_photos(split_path: Path, class_names: tuple[str, ...]) -> tuple[Catalog
     if data_dir is None or split.is_split_of(split_path, data_dir, name):
         return split.load_split(split_path, class_names, data_dir, [name]), True
     listing = catalog.load_evaluation_catalog(data_dir, name, class_names)
-    photos, _ = command_line.skip_unreadable(listing)
+    inspections = command_line.inspect(listing)
+    photos, _ = command_line.skip_unreadable(listing, inspections)
     if not photos.splits[name]:
         raise InvalidInput(f"no readable photos in {data_dir}")
     return photos, False

@@ -13,6 +13,7 @@ import command_line
 from absl import flags
 
 from landmarks_tf import catalog
+from landmarks_tf import inspection
 from landmarks_tf import run_folder
 from landmarks_tf import sample_data
 from landmarks_tf import split
@@ -40,6 +41,12 @@ _RESUME = flags.DEFINE_bool(
     "resume", False, "Go on after the last finished epoch of a run that was stopped."
 )
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace an older run folder.")
+_SPLIT_FILE = flags.DEFINE_string(
+    "split_file",
+    None,
+    "split.json of an earlier run: its photos stay in their splits, new ones are "
+    "divided, and one that has changed or gone is refused.",
+)
 
 # One flag for each field of TrainingOptions, under the field's name.
 flags.DEFINE_enum(
@@ -115,7 +122,10 @@ def main(arguments: list[str]) -> int:
     listing = list_data()
     run_folder.refuse_overlap(output_dir, listing.data_dir)
     run_dir = run_folder.begin(output_dir, _RESUME.value, _OVERWRITE.value)
-    command_line.write_flags(run_dir / run_folder.FLAGS)
+    # Who repeats the run by its flags, repeats its split.
+    command_line.write_flags(
+        run_dir / run_folder.FLAGS, split_file=str(output_dir / run_folder.SPLIT)
+    )
     command_line.load_tensorflow()
     photos = split_data(listing, run_dir, options)
     model = fit(photos, run_dir, options)
@@ -147,9 +157,9 @@ def list_data() -> Catalog:
         data_dir = Path(_DATA_DIR.value)
     listing = catalog.load_catalog(data_dir)
     print(f"{data_dir}: {len(listing.class_names)} classes", flush=True)
-    if listing.ignored:
-        count, first = len(listing.ignored), listing.ignored[0]
-        print(f"ignored {count} files that are no photos, the first: {first}")
+    ignored = listing.visible_ignored()
+    if ignored:
+        print(f"ignored {len(ignored)} that are no photos, the first: {ignored[0]}")
     return listing
 
 
@@ -158,27 +168,42 @@ def split_data(listing: Catalog, run_dir: Path, options: TrainingOptions) -> Cat
     split_path = run_dir / run_folder.SPLIT
     labels_path = run_dir / run_folder.LABELS
     if split_path.exists():
+        new = split.find_new(split_path, listing)
+        if new:
+            print(f"left out {len(new)} photos that are new, the first: {new[0]}")
         class_names = run_folder.load_class_names(labels_path)
         return split.load_split(split_path, class_names, listing.data_dir)
-    readable, skipped = command_line.skip_unreadable(listing)
-    readable.require_all_classes("train")
+    inspections = command_line.inspect(listing)
+    readable, skipped = command_line.skip_unreadable(listing, inspections)
     if listing.splits["test"] and not readable.splits["test"]:
         raise InvalidInput(f"no readable test photos in {listing.data_dir}")
-    hashes = split.hash_photos(readable)
-    photos = split.split_catalog(
+    readable.require_all_classes("train")
+    hashes = {path: inspections[path].sha256 for path in inspections}
+    photos, alike = split.split_catalog(
         readable,
         hashes,
         options.validation_fraction,
         options.test_fraction,
         options.seed,
+        inspection.group_duplicates(inspections),
+        load_earlier(hashes),
     )
+    command_line.print_skipped(photos, alike, "that another split shows")
+    photos.require_all_classes("train")
     run_folder.write_class_names(labels_path, photos.class_names)
-    split.write_split(split_path, photos, hashes, skipped)
+    split.write_split(split_path, photos, hashes, skipped | alike)
     for name in photos.classes_without("test"):
         print(f"warning: no test photos of class {name}", file=sys.stderr)
     counts = [f"{len(photos.splits[name])} {name}" for name in split.SPLITS]
     print(f"photos: {', '.join(counts)}", flush=True)
     return photos
+
+
+def load_earlier(hashes: dict[str, str]) -> dict[str, str]:
+    """Returns the earlier split of --split_file by content, if there is one."""
+    if not _SPLIT_FILE.value:
+        return {}
+    return split.load_earlier(Path(_SPLIT_FILE.value), hashes)
 
 
 def fit(photos: Catalog, run_dir: Path, options: TrainingOptions) -> "keras.Model":

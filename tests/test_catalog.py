@@ -2,6 +2,7 @@ import re
 
 import pytest
 
+from landmarks_tf.catalog import list_data_dir
 from landmarks_tf.catalog import load_catalog
 from landmarks_tf.catalog import load_evaluation_catalog
 from landmarks_tf.errors import InvalidInput
@@ -95,8 +96,23 @@ def test_other_files_are_told_and_hidden_ones_passed_over(data_dir):
     write(data_dir, "train/a/notes.txt", "train/a/._1.jpg", ".git/x/1.jpg")
     write(data_dir, "train/.cache/1.jpg", "train/a/deeper/1.jpg", "test/a/x.heic")
     catalog = load_catalog(data_dir)
-    assert catalog.ignored == ("train/a/notes.txt", "test/a/x.heic")
+    visible = ["train/a/deeper/", "train/a/notes.txt", "test/a/x.heic"]
+    assert catalog.visible_ignored() == visible
+    assert [path for path in catalog.ignored if path not in visible] == [
+        "train/a/._1.jpg"
+    ]
     assert len(catalog.all_photos()) == 4
+
+
+def test_a_listing_tells_all_that_is_wrong_at_once(data_dir):
+    write(data_dir, "test/z/1.jpg")
+    (data_dir / "train" / "c").mkdir()
+    catalog, problems = list_data_dir(data_dir)
+    assert catalog.class_names == ("a", "b", "c", "z")
+    assert problems == [
+        f"no photos of class c in {data_dir}",
+        f"{data_dir}/test/z: training never saw this class",
+    ]
 
 
 def test_without_leaves_photos_out(data_dir):

@@ -10,9 +10,10 @@ import landmarks_tf
 PACKAGE = Path(landmarks_tf.__file__).parent
 # A module may import those before it; of the last four none imports another.
 ORDER = (
-    "errors architectures options catalog split preprocessing graph_preprocessing "
-    "models evaluation plots run_folder sample_parts sample_scenes sample_photo "
-    "sample_data pipeline training exporting prediction"
+    "errors architectures options file_cache catalog split preprocessing duplicates "
+    "inspection graph_preprocessing models evaluation plots run_folder sample_parts "
+    "sample_scenes sample_photo sample_data data_check data_report quarantine "
+    "download pipeline training exporting prediction"
 ).split()
 BUILDERS = set(ORDER[-4:])
 

@@ -9,6 +9,8 @@ import tensorflow as tf
 from landmarks_tf import graph_preprocessing
 from landmarks_tf import split
 from landmarks_tf.catalog import load_catalog
+from landmarks_tf.inspection import group_duplicates
+from landmarks_tf.inspection import inspect_photos
 from landmarks_tf.preprocessing import load_pixels
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -23,11 +25,25 @@ def photos():
     return load_catalog(SHARED / "landmarks50")
 
 
-def test_split_of_real_photos(photos):
-    hashes = split.hash_photos(photos)
-    divided = split.split_catalog(photos, hashes, 0.1, 0.2, seed=0)
+def test_a_picture_in_train_and_test_is_found_and_not_trained_on(photos):
+    paths = [photo.path for photo in photos.all_photos()]
+    inspections = dict(zip(paths, inspect_photos(photos.data_dir, paths)))
+    wall = "train/19.Great_Wall_of_China/4b547698f1bd3580.jpg"
+    same_wall = "test/19.Great_Wall_of_China/c599f5ffd9f1069c.jpg"
+    groups = group_duplicates(inspections)
+    # Both seen to be the same pictures; there are crops, too, that are not found.
+    assert sorted(sorted(group) for group in groups) == [
+        [same_wall, wall],
+        [
+            "test/20.Ha_Long_Bay/24eac01b274af569.jpg",
+            "test/20.Ha_Long_Bay/a94526b813c04c51.jpg",
+        ],
+    ]
+    hashes = {path: found.sha256 for path, found in inspections.items()}
+    divided, left_out = split.split_catalog(photos, hashes, 0.1, 0.2, 0, groups)
+    assert left_out == {wall: f"the same picture as {same_wall}"}
     counts = {name: len(own) for name, own in divided.splits.items()}
-    assert counts == {"train": 2069, "validation": 229, "test": 496}
+    assert counts == {"train": 2068, "validation": 229, "test": 496}
     for name in split.SPLITS:
         assert divided.classes_without(name) == []
 

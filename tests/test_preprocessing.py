@@ -1,9 +1,8 @@
 """Both halves of the one definition: Pillow's and TensorFlow's."""
 
 import io
+import os
 import re
-import struct
-import zlib
 
 import numpy as np
 import pytest
@@ -11,6 +10,9 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies
+from photo_corpus import CORPUS
+from photo_corpus import draw_scene
+from photo_corpus import encode
 from PIL import Image
 from PIL import ImageOps
 
@@ -29,30 +31,12 @@ graph_orientation = tf.function(
 )
 
 
-def scene(mode="RGB"):
-    """A picture in which no two corners are alike, with some detail."""
-    rng = np.random.default_rng(0)
-    down, across = np.mgrid[0:120, 0:160]
-    grid = np.stack([down * 2, across * 1.5, (down + across) % 50 * 5], axis=-1)
-    noise = rng.normal(0, 12, grid.shape)
-    image = Image.fromarray(np.clip(grid + noise, 0, 255).astype(np.uint8))
-    if mode in ("RGBA", "LA", "P"):
-        image.putalpha(Image.linear_gradient("L").resize(image.size))
-    return image.convert(mode)
-
-
-def encode(image, file_format, **options):
-    file = io.BytesIO()
-    image.save(file, file_format, **options)
-    return file.getvalue()
-
-
 def with_orientation(orientation, endian="<"):
     exif = Image.Exif()
     exif.endian = endian
     exif[0x010F] = "a maker's name, so that orientation is not the first entry"
     exif[0x0112] = orientation
-    return encode(scene(), "JPEG", exif=exif, quality=90)
+    return encode(draw_scene(), "JPEG", exif=exif, quality=90)
 
 
 def difference(contents, image_size):
@@ -93,7 +77,10 @@ def test_names_a_file_that_cannot_be_read(tmp_path, photo, name, contents, reaso
     assert preprocessing.unreadable_reason(path).startswith(reason)
 
 
-def test_names_a_missing_file_and_a_folder(tmp_path):
+def test_names_a_missing_file_a_folder_and_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(InvalidInput, match="pipe.jpg: a pipe or device, not a photo$"):
+        landmarks_tf.load_images(tmp_path / "pipe.jpg")
     with pytest.raises(InvalidInput, match="nowhere.jpg: no such file$"):
         landmarks_tf.load_images(tmp_path / "nowhere.jpg")
     with pytest.raises(InvalidInput, match=": a folder, not a photo$"):
@@ -102,7 +89,7 @@ def test_names_a_missing_file_and_a_folder(tmp_path):
 
 def test_refuses_a_decompression_bomb(photo, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(InvalidInput, match="photo.jpg: too many pixels for a photo$"):
+    with pytest.raises(InvalidInput, match="photo.jpg: too many pixels$"):
         landmarks_tf.load_images(photo)
 
 
@@ -136,72 +123,6 @@ def test_both_halves_turn_photos_upright(orientation, endian):
     assert upright.shape == expected.shape
     assert np.abs(upright.astype(int) - expected).mean() < 0.1
     assert difference(contents, (64, 48)) < 0.5
-
-
-def sixteen_bit_png(pixels, color_type):
-    """A PNG of 16 bits a channel, which Pillow writes in grey only."""
-    wide = pixels.astype(np.uint16) * 257
-    rows = [b"\0" + row.astype(">u2").tobytes() for row in wide]
-    height, width = pixels.shape[:2]
-    header = struct.pack(">IIBBBBB", width, height, 16, color_type, 0, 0, 0)
-
-    def chunk(kind, body):
-        check = zlib.crc32(kind + body)
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", check)
-
-    body = chunk(b"IDAT", zlib.compress(b"".join(rows)))
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + body + chunk(b"IEND", b"")
-
-
-def turned(image, file_format, **options):
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    return encode(image, file_format, exif=exif, **options)
-
-
-def animated(mode, file_format, **options):
-    frames = [scene(mode), scene(mode).rotate(90), scene(mode).rotate(180)]
-    return encode(
-        frames[0], file_format, save_all=True, append_images=frames[1:], **options
-    )
-
-
-CORPUS = {
-    "JPEG": lambda: encode(scene(), "JPEG"),
-    "grey JPEG": lambda: encode(scene("L"), "JPEG"),
-    "CMYK JPEG": lambda: encode(scene("CMYK"), "JPEG"),
-    "progressive JPEG": lambda: encode(scene(), "JPEG", progressive=True),
-    "PNG": lambda: encode(scene(), "PNG"),
-    "turned PNG": lambda: turned(scene(), "PNG"),
-    "grey PNG": lambda: encode(scene("L"), "PNG"),
-    "1-bit PNG": lambda: encode(scene("1"), "PNG"),
-    "palette PNG": lambda: encode(scene().quantize(64), "PNG"),
-    "4-bit palette PNG": lambda: encode(scene().quantize(16), "PNG", bits=4),
-    "transparent palette PNG": lambda: encode(scene("P"), "PNG"),
-    "transparent 4-bit PNG": lambda: encode(
-        scene().quantize(16), "PNG", bits=4, transparency=3
-    ),
-    "transparent PNG": lambda: encode(scene("RGBA"), "PNG"),
-    "transparent grey PNG": lambda: encode(scene("LA"), "PNG"),
-    "PNG with a transparent color": lambda: encode(scene("L"), "PNG", transparency=100),
-    "16-bit grey PNG": lambda: sixteen_bit_png(np.asarray(scene("L")), 0),
-    "16-bit transparent grey PNG": lambda: sixteen_bit_png(np.asarray(scene("LA")), 4),
-    "16-bit PNG": lambda: sixteen_bit_png(np.asarray(scene()), 2),
-    "16-bit transparent PNG": lambda: sixteen_bit_png(np.asarray(scene("RGBA")), 6),
-    "BMP": lambda: encode(scene(), "BMP"),
-    "grey BMP": lambda: encode(scene("L"), "BMP"),
-    "32-bit BMP": lambda: encode(scene("RGBA"), "BMP"),
-    "GIF": lambda: encode(scene().quantize(64), "GIF"),
-    "animated GIF": lambda: animated("RGB", "GIF", duration=10),
-    "WebP": lambda: encode(scene(), "WEBP"),
-    "lossless WebP": lambda: encode(scene(), "WEBP", lossless=True),
-    "turned WebP": lambda: turned(scene(), "WEBP", lossless=True),
-    "transparent WebP": lambda: encode(scene("RGBA"), "WEBP"),
-    "transparent lossless WebP": lambda: encode(scene("RGBA"), "WEBP", lossless=True),
-    "animated WebP": lambda: animated("RGB", "WEBP", duration=10),
-    "animated lossless WebP": lambda: animated("RGB", "WEBP", lossless=True),
-    "animated transparent WebP": lambda: animated("RGBA", "WEBP", duration=10),
-}
 
 
 def reference(contents):
@@ -248,13 +169,13 @@ def test_the_bytes_signature_reads_every_kind_of_photo():
 
 
 def test_transparent_parts_of_a_gif_are_black_in_both_halves():
-    contents = encode(scene().quantize(64), "GIF", transparency=3)
+    contents = encode(draw_scene().quantize(64), "GIF", transparency=3)
     assert difference(contents, (120, 160)) == 0
 
 
 @pytest.mark.parametrize("mode", ["1", "P"])
 def test_refuses_a_bmp_that_tensorflow_reads_otherwise(mode):
-    contents = encode(scene(mode), "BMP")
+    contents = encode(draw_scene(mode), "BMP")
     with pytest.raises(InvalidInput, match="^photo: a BMP with a palette or few bits"):
         preprocessing.load_pixels(io.BytesIO(contents), (8, 8))
 
@@ -330,7 +251,7 @@ def test_a_broken_exif_header_never_raises(magic, junk):
     strategies.binary(max_size=80),
 )
 def test_a_photo_with_broken_exif_is_read_all_the_same(magic, junk):
-    contents = encode(scene(), "JPEG", exif=b"Exif\0\0" + magic + junk)
+    contents = encode(draw_scene(), "JPEG", exif=b"Exif\0\0" + magic + junk)
     pixels = preprocessing.load_pixels(io.BytesIO(contents), (24, 32))
     assert pixels.shape == (24, 32, 3)
 
@@ -340,11 +261,11 @@ def test_a_mistyped_field_does_not_hide_the_orientation():
     make = b"\x0f\x01\x0b\0\x01\0\0\0\0\0\0\0"
     orientation = b"\x12\x01\x03\0\x01\0\0\0\x06\0\0\0"
     tiff = b"II*\0\x08\0\0\0" + b"\x02\0" + make + orientation + b"\0\0\0\0"
-    contents = encode(scene(), "JPEG", exif=b"Exif\0\0" + tiff)
+    contents = encode(draw_scene(), "JPEG", exif=b"Exif\0\0" + tiff)
     assert graph_orientation(contents) == 6
     assert difference(contents, (64, 48)) < 0.5
 
 
 def test_no_exif_is_upright():
-    assert graph_orientation(encode(scene(), "JPEG")) == 1
+    assert graph_orientation(encode(draw_scene(), "JPEG")) == 1
     assert graph_orientation(b"") == 1

@@ -67,7 +67,7 @@ def test_a_run_leaves_every_file_of_the_contract(run_dir):
 
 def test_a_run_tells_what_it_did(run_dir):
     log = (run_dir / "log.txt").read_text()
-    assert "ignored 1 files that are no photos, the first: train/0.red/notes.txt" in log
+    assert "ignored 1 that are no photos, the first: train/0.red/notes.txt" in log
     assert "photos: 34 train, 3 validation, 15 test" in log
     assert re.search(
         r"^test: top-1 100.0% \(95 % interval 79.6% to 100.0%\)", log, re.M
@@ -111,12 +111,14 @@ def test_random_colors_do_not_pass_the_gate(tmp_path):
 
 
 def test_a_killed_run_goes_on_and_repeats_from_its_own_flags(colored_dir, tmp_path):
+    data_dir = tmp_path / "photos"
+    shutil.copytree(colored_dir, data_dir)
     output_dir = tmp_path / "run"
     flags = [
         *TOY_FLAGS,
         "--preset=small",
         "--epochs=8",
-        f"--data_dir={colored_dir}",
+        f"--data_dir={data_dir}",
         f"--output_dir={output_dir}",
     ]
     command = [sys.executable, "scripts/train.py", *flags]
@@ -132,8 +134,12 @@ def test_a_killed_run_goes_on_and_repeats_from_its_own_flags(colored_dir, tmp_pa
     assert_refused(run_script("train", *flags), "holds a run that was stopped: go on")
     other = run_script("train", *flags, "--learning_rate=0.5", "--resume")
     assert_refused(other, "started with other flags: --learning_rate=0.")
+    new = data_dir / "train" / "0.red" / "new.png"
+    Image.new("RGB", (80, 60), "pink").save(new)
     resumed = run_script("train", *flags, "--resume")
     assert resumed.returncode == 0, resumed.stderr
+    message = "left out 1 photos that are new, the first: train/0.red/new.png\n"
+    assert message in resumed.stdout
     assert "Epoch 1/8" not in resumed.stdout
     assert not checkpoints.parent.exists()
 
@@ -142,17 +148,23 @@ def test_a_killed_run_goes_on_and_repeats_from_its_own_flags(colored_dir, tmp_pa
     assert "is finished: nothing to resume" in again.stdout
     assert_refused(run_script("train", *flags), "exists: choose another --output_dir")
 
+    new.unlink()
     repeated_dir = tmp_path / "repeated"
-    repeated = run_script(
-        "train", f"--flagfile={output_dir}/run.flags", f"--output_dir={repeated_dir}"
-    )
+    repeat = [f"--flagfile={output_dir}/run.flags", f"--output_dir={repeated_dir}"]
+    repeated = run_script("train", *repeat)
     assert repeated.returncode == 0, repeated.stderr
     names = ("history.csv", "labels.txt", "split.json")
     for name in names:
         assert (repeated_dir / name).read_bytes() == (output_dir / name).read_bytes()
+    own_split = f"--split_file={repeated_dir}/split.json"
+    assert own_split in (repeated_dir / "run.flags").read_text().splitlines()
+
+    shutil.copy(data_dir / "train/1.green/01.jpg", data_dir / "train/0.red/01.jpg")
+    refused = run_script("train", *repeat, "--overwrite")
+    assert_refused(refused, "train/0.red/01.jpg has changed since the split of ")
 
 
-def test_bad_photos_are_skipped_and_an_older_run_is_replaced(
+def test_bad_and_leaked_photos_are_skipped_and_an_older_run_is_replaced(
     run_dir, colored_dir, tmp_path
 ):
     shutil.copytree(run_dir, tmp_path / "run")
@@ -163,6 +175,7 @@ def test_bad_photos_are_skipped_and_an_older_run_is_replaced(
     (data_dir / "train/0.red/empty.jpg").write_bytes(b"")
     (data_dir / "train/1.green/half.jpg").write_bytes(good[: len(good) // 2])
     (data_dir / "test/1.green/text.jpg").write_text("not a photo")
+    shutil.copy(data_dir / "test/0.red/00.jpg", data_dir / "train/0.red/leak.jpg")
     result = run_script(
         "train",
         *TOY_FLAGS,
@@ -180,6 +193,9 @@ def test_bad_photos_are_skipped_and_an_older_run_is_replaced(
         f"skipped {data_dir}/test/1.green/text.jpg: not a photo (of JPEG, PNG, WebP, "
         "GIF or BMP format)",
         "skipped 3 photos that cannot be read",
+        f"skipped {data_dir}/train/0.red/leak.jpg: the same picture as "
+        "test/0.red/00.jpg",
+        "skipped 1 photos that another split shows",
         "warning: no test photos of class 2.blue",
     ]
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())

@@ -1,16 +1,21 @@
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
+from hypothesis import settings
 from hypothesis import strategies
 
 from landmarks_tf.catalog import Catalog
 from landmarks_tf.catalog import Photo
 from landmarks_tf.errors import InvalidInput
+from landmarks_tf.split import SPLITS
+from landmarks_tf.split import find_new
 from landmarks_tf.split import hash_photos
 from landmarks_tf.split import is_split_of
+from landmarks_tf.split import load_earlier
 from landmarks_tf.split import load_split
 from landmarks_tf.split import split_catalog
 from landmarks_tf.split import write_split
@@ -28,6 +33,13 @@ def make_catalog(counts, test=()):
     return catalog, {photo.path: photo.path for photo in catalog.all_photos()}
 
 
+def split_in(catalog, hashes, validation, test, seed, **more):
+    """The splits alone, where nothing is left out."""
+    photos, left_out = split_catalog(catalog, hashes, validation, test, seed, **more)
+    assert not left_out
+    return photos.splits
+
+
 def count_labels(photos):
     return Counter(photo.label for photo in photos)
 
@@ -38,7 +50,7 @@ def test_reference_set_gives_4497_and_499():
     counts.append(4996 - sum(counts))
     test = [Photo(f"test/{index}.jpg", index % 50) for index in range(1250)]
     catalog, hashes = make_catalog(counts, test)
-    splits = split_catalog(catalog, hashes, 0.1, 0.2, seed=0).splits
+    splits = split_in(catalog, hashes, 0.1, 0.2, seed=0)
     assert {name: len(photos) for name, photos in splits.items()} == {
         "train": 4497,
         "validation": 499,
@@ -50,7 +62,7 @@ def test_reference_set_gives_4497_and_499():
 
 def test_a_folder_without_test_photos_is_split_in_three():
     catalog, hashes = make_catalog([20, 30])
-    splits = split_catalog(catalog, hashes, 0.1, 0.2, seed=0).splits
+    splits = split_in(catalog, hashes, 0.1, 0.2, seed=0)
     assert count_labels(splits["test"]) == {0: 4, 1: 6}
     assert count_labels(splits["validation"]) == {0: 2, 1: 2}
     assert count_labels(splits["train"]) == {0: 14, 1: 22}
@@ -59,7 +71,7 @@ def test_a_folder_without_test_photos_is_split_in_three():
 def test_another_seed_gives_another_split_and_the_same_one_the_same():
     catalog, hashes = make_catalog([30, 30])
     first, again, other = (
-        split_catalog(catalog, hashes, 0.1, 0.2, seed).splits for seed in (0, 0, 1)
+        split_in(catalog, hashes, 0.1, 0.2, seed) for seed in (0, 0, 1)
     )
     assert first == again
     assert first["test"] != other["test"]
@@ -70,7 +82,7 @@ def test_content_decides_not_names_or_order():
     renamed = {path: hashes[f"train/0/{39 - i}.jpg"] for i, path in enumerate(hashes)}
 
     def held_out(own_hashes):
-        splits = split_catalog(catalog, own_hashes, 0.1, 0.2, seed=3).splits
+        splits = split_in(catalog, own_hashes, 0.1, 0.2, seed=3)
         return {own_hashes[photo.path] for photo in splits["test"]}
 
     assert held_out(hashes) == held_out(renamed)
@@ -91,7 +103,7 @@ def test_every_photo_is_in_one_split_and_every_class_is_trained(counts, fraction
     catalog, hashes = make_catalog(counts, [Photo("test/0.jpg", 0)])
     if max(counts) == 1:
         return
-    splits = split_catalog(catalog, hashes, fraction, 0.5, seed).splits
+    splits = split_in(catalog, hashes, fraction, 0.5, seed)
     assert sorted(splits["train"] + splits["validation"]) == sorted(
         catalog.splits["train"]
     )
@@ -100,6 +112,143 @@ def test_every_photo_is_in_one_split_and_every_class_is_trained(counts, fraction
     if not is_cramped:
         wanted = max(1, int(sum(counts) * fraction + 1e-9))
         assert len(splits["validation"]) == wanted
+
+
+@strategies.composite
+def grouped_catalogs(draw):
+    """A catalogue of some classes in which some photos show the same picture."""
+    counts = draw(strategies.lists(strategies.integers(5, 25), min_size=2, max_size=5))
+    test = [
+        Photo(f"test/{index}.jpg", 0)
+        for index in range(draw(strategies.integers(0, 3)))
+    ]
+    catalog, hashes = make_catalog(counts, test)
+    paths = draw(strategies.permutations(sorted(hashes)))
+    groups = []
+    while paths and len(groups) < 6:
+        size = draw(strategies.integers(2, 4))
+        groups.append(paths[:size])
+        paths = paths[size:]
+    return catalog, hashes, groups
+
+
+@settings(deadline=None)
+@given(grouped_catalogs(), strategies.integers(0, 3))
+def test_no_group_straddles_two_splits(given_catalog, seed):
+    catalog, hashes, groups = given_catalog
+    photos, left_out = split_catalog(catalog, hashes, 0.1, 0.2, seed, groups)
+    split_of = {p.path: name for name, ps in photos.splits.items() for p in ps}
+    assert split_of.keys() | left_out.keys() == hashes.keys()
+    assert not split_of.keys() & left_out.keys()
+    for group in groups:
+        assert len({split_of[path] for path in group if path in split_of}) <= 1
+    # Left out is just what shows a given test photo.
+    tested = {photo.path for photo in catalog.splits["test"]}
+    leaked = {path for group in groups if tested & set(group) for path in group}
+    assert left_out.keys() == leaked - tested
+
+
+@settings(deadline=None)
+@given(grouped_catalogs(), strategies.integers(0, 3), strategies.randoms())
+def test_content_alone_decides(given_catalog, seed, random):
+    catalog, hashes, groups = given_catalog
+    photos, _ = split_catalog(catalog, hashes, 0.1, 0.2, seed, groups)
+    names = list(hashes)
+    random.shuffle(names)
+    renamed = dict(zip(hashes, names))  # within train/ and test/ alike
+    moved = {
+        split: tuple(
+            sorted(Photo(f"{split}/{renamed[p.path]}", p.label) for p in photos)
+        )
+        for split, photos in catalog.splits.items()
+    }
+    again, _ = split_catalog(
+        replace(catalog, splits=moved),
+        {
+            f"{split}/{renamed[p.path]}": hashes[p.path]
+            for split, photos in catalog.splits.items()
+            for p in photos
+        },
+        0.1,
+        0.2,
+        seed,
+        [
+            [f"{path.split('/')[0]}/{renamed[path]}" for path in group]
+            for group in reversed(groups)
+        ],
+    )
+    back = {new: old for old, new in renamed.items()}
+    for name, expected in photos.splits.items():
+        got = {back[p.path.split("/", 1)[1]] for p in again.splits[name]}
+        assert got == {p.path for p in expected}
+
+
+@settings(deadline=None)
+@given(grouped_catalogs(), strategies.integers(0, 3), strategies.data())
+def test_adding_photos_moves_no_other_photo(given_catalog, seed, data):
+    catalog, hashes, groups = given_catalog
+    photos, left_out = split_catalog(catalog, hashes, 0.1, 0.2, seed, groups)
+    split_of = {p.path: name for name, ps in photos.splits.items() for p in ps}
+    earlier = {hashes[path]: name for path, name in split_of.items()}
+    count = data.draw(strategies.integers(1, 30))
+    new = tuple(Photo(f"train/0/new {index}.jpg", 0) for index in range(count))
+    # Some of them show what others show, of whichever splits.
+    alike = data.draw(strategies.lists(strategies.sampled_from(sorted(hashes))))
+    more = [*groups, [new[0].path, *set(alike)]] if alike else groups
+    merged = merge(more)
+    grown = replace(
+        catalog, splits=catalog.splits | {"train": catalog.splits["train"] + new}
+    )
+    hashes = hashes | {photo.path: photo.path for photo in new}
+    again, left_out_again = split_catalog(
+        grown, hashes, 0.1, 0.2, seed, merged, earlier
+    )
+    now = {p.path: name for name, ps in again.splits.items() for p in ps}
+    tested = {photo.path for photo in catalog.splits["test"]}
+    leaked = {path for group in merged if tested & set(group) for path in group}
+    for path, name in split_of.items():
+        # Unless the new photo shows that it shows a given test photo.
+        if path in tested or path not in leaked:
+            assert now[path] == name
+    assert left_out_again.keys() & split_of.keys() <= leaked
+
+
+def merge(groups):
+    """Groups that share a member are one."""
+    merged = []
+    for group in map(set, groups):
+        for other in [other for other in merged if other & group]:
+            merged.remove(other)
+            group |= other
+        merged.append(group)
+    return merged
+
+
+def test_a_photo_like_photos_of_two_splits_is_left_out():
+    catalog, hashes = make_catalog([10, 10])
+    photos = split_in(catalog, hashes, 0.2, 0.2, seed=0)
+    train, test = photos["train"][0], photos["test"][0]
+    earlier = {p.path: name for name, ps in photos.items() for p in ps}
+    del earlier[photos["train"][1].path]
+    group = [train.path, test.path, photos["train"][1].path]
+    again, left_out = split_catalog(catalog, hashes, 0.2, 0.2, 0, [group], earlier)
+    assert left_out == {group[2]: "the same picture as photos of test and train"}
+    assert again.splits["test"] == photos["test"]
+
+
+def test_a_training_photo_that_is_a_test_photo_is_left_out():
+    catalog, hashes = make_catalog([10, 10], [Photo("test/0/x.jpg", 0)])
+    hashes["train/0/3.jpg"] = hashes["test/0/x.jpg"]
+    photos, left_out = split_catalog(catalog, hashes, 0.2, 0.2, 0)
+    assert left_out == {"train/0/3.jpg": "the same picture as test/0/x.jpg"}
+    assert len(photos.all_photos()) == 20
+
+
+def test_refuses_a_class_of_one_picture():
+    catalog, hashes = make_catalog([8, 8])
+    groups = [[p for p in hashes if f"train/{label}/" in p] for label in (0, 1)]
+    with pytest.raises(InvalidInput, match="^too few different photos .* for test$"):
+        split_catalog(catalog, hashes, 0.1, 0.2, 0, groups)
 
 
 @pytest.fixture
@@ -140,6 +289,28 @@ def test_split_refuses_a_photo_that_has_changed(written):
     with pytest.raises(InvalidInput, match="test/a/1.jpg has changed since the split$"):
         load_split(path, ("a",))
     assert load_split(path, ("a",), names=["validation"]).labels("validation") == [0]
+
+
+def test_an_earlier_split_is_taken_by_content(written):
+    path, catalog = written
+    hashes = {f"renamed {p}": digest for p, digest in hash_photos(catalog).items()}
+    earlier = load_earlier(path, hashes)
+    assert [earlier[digest] for digest in hashes.values()] == [*SPLITS]
+    digest = hashes.pop("renamed test/a/1.jpg")
+    with pytest.raises(InvalidInput, match="^test/a/1.jpg is gone since the split of "):
+        load_earlier(path, hashes)
+    hashes["test/a/1.jpg"] = digest[::-1]
+    with pytest.raises(InvalidInput, match="^test/a/1.jpg has changed since the split"):
+        load_earlier(path, hashes)
+    with pytest.raises(InvalidInput, match="^no such file: `split_file`=nowhere$"):
+        load_earlier(Path("nowhere"), hashes)
+
+
+def test_new_photos_are_those_that_the_split_does_not_name(written):
+    path, catalog = written
+    more = tuple(Photo(f"train/a/{index}.jpg", 0) for index in (1, 2, 3))
+    grown = replace(catalog, splits=catalog.splits | {"train": more})
+    assert find_new(path, grown) == ["train/a/3.jpg"]
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"train": {}}', "{half"])

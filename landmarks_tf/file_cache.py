@@ -1,0 +1,107 @@
+"""What is known of a file, remembered until the file changes.
+
+Owns one SQLite table, keyed by path, size, time of change and question, in the user's
+cache folder. Does not know what the questions are.
+"""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+# Files asked at a time: bounds memory, and what a run that is killed loses.
+_CHUNK_SIZE = 256
+# Another process may be writing.
+TIMEOUT_SECONDS = 30.0
+
+
+def cache_dir() -> Path:
+    """Returns `$XDG_CACHE_HOME/landmarks_tf`, or else `~/.cache/landmarks_tf`."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home, "landmarks_tf")
+
+
+def map_files(
+    ask: Callable[[str], str],
+    paths: Sequence[str],
+    question: str,
+    database: Path | None = None,
+) -> Iterator[str]:
+    """Yields `ask(path)` for each file, in order, from memory where it is known.
+
+    Args:
+        ask: from a path to an answer; called in parallel threads.
+        paths: the files.
+        question: names what is asked; another text, another memory.
+        database: file of the memory; default: in the user's cache folder. Where none
+            can be kept, every file is asked.
+    """
+    with (
+        contextlib.closing(_connect(database or cache_dir() / "files.sqlite")) as table,
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+    ):
+        for start in range(0, len(paths), _CHUNK_SIZE):
+            keys = [
+                (os.path.abspath(os.fsencode(path)), question, *_state(path))
+                for path in paths[start : start + _CHUNK_SIZE]
+            ]
+            known = [_look_up(table, key) for key in keys]
+            unknown = [key for key, answer in zip(keys, known) if answer is None]
+            fresh = list(pool.map(lambda key: ask(os.fsdecode(key[0])), unknown))
+            _remember(table, unknown, fresh)
+            answers = iter(fresh)
+            yield from (next(answers) if answer is None else answer for answer in known)
+
+
+def _state(path: str) -> tuple[int, int]:
+    """Returns size and time of change; what is not there never counts as known."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return -1, -1
+    return status.st_size, status.st_mtime_ns
+
+
+def _connect(database: Path) -> sqlite3.Connection:
+    try:
+        database.parent.mkdir(parents=True, exist_ok=True)
+        return _open_table(str(database))
+    except (OSError, sqlite3.Error):
+        return _open_table(":memory:")
+
+
+def _open_table(database: str) -> sqlite3.Connection:
+    table = sqlite3.connect(database, timeout=TIMEOUT_SECONDS)
+    try:
+        table.execute(
+            "CREATE TABLE IF NOT EXISTS answers (path BLOB, question TEXT, "
+            "size INTEGER, mtime INTEGER, answer TEXT, PRIMARY KEY (path, question))"
+        )
+    except sqlite3.Error:
+        table.close()
+        raise
+    return table
+
+
+def _look_up(table: sqlite3.Connection, key: tuple) -> str | None:
+    if key[2] < 0:
+        return None
+    row = table.execute(
+        "SELECT answer FROM answers WHERE path = ? AND question = ? AND size = ? "
+        "AND mtime = ?",
+        key,
+    ).fetchone()
+    return row[0] if row else None
+
+
+def _remember(
+    table: sqlite3.Connection, keys: Sequence[tuple], answers: Sequence[str]
+) -> None:
+    rows = [(*key, answer) for key, answer in zip(keys, answers) if key[2] >= 0]
+    # A full disk or a lock costs the memory, not the answers.
+    with contextlib.suppress(sqlite3.Error), table:
+        table.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)", rows)

@@ -1,0 +1,142 @@
+from pathlib import Path
+
+import pytest
+
+from landmarks_tf.catalog import Catalog
+from landmarks_tf.catalog import Photo
+from landmarks_tf.data_check import NOTES
+from landmarks_tf.data_check import PROBLEMS
+from landmarks_tf.data_check import Finding
+from landmarks_tf.data_check import check_data
+from landmarks_tf.inspection import Inspection
+
+
+def good(name, **fields):
+    return Inspection(**{"sha256": name, "width": 640, "height": 480} | fields)
+
+
+def check(names=("Petra", "Colosseum"), count=12, more=(), ignored=(), others=None):
+    """Checks a folder of good photos and some more: (split, label, Inspection)."""
+    photos = {"train": [], "test": []}
+    inspections = {}
+    rows = [("train", label, None) for label in range(len(names)) for _ in range(count)]
+    for index, (split, label, found) in enumerate([*rows, *more]):
+        path = f"{split}/{names[label]}/{index}.jpg"
+        photos[split].append(Photo(path, label))
+        inspections[path] = found or good(path)
+    catalog = Catalog(Path("data"), tuple(names), photos, tuple(ignored))
+    return check_data(catalog, [], inspections, others or {}, min_side=64)
+
+
+def test_good_photos_have_no_findings():
+    assert check() == []
+
+
+def test_findings_are_problems_or_notes_with_problems_first():
+    assert not PROBLEMS.keys() & NOTES.keys()
+    findings = check(
+        more=[("test", 0, good("x", conversions=("CMYK",))), ("test", 1, good("x"))],
+        ignored=["train/Petra/.DS_Store"],
+    )
+    kinds = [finding.kind for finding in findings]
+    assert kinds == ["conflict", "converted", "ignored"]
+    assert [finding.is_problem for finding in findings] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("places", "expected"),
+    [
+        ([("train", 0), ("train", 0)], ["duplicate"]),
+        ([("train", 0), ("train", 1)], ["conflict"]),
+        ([("train", 0), ("test", 0)], ["leak"]),
+        ([("train", 0), ("test", 1)], ["leak", "conflict"]),
+    ],
+)
+def test_the_same_picture_is_judged_by_where_it_is(places, expected):
+    findings = check(more=[(*place, good("same")) for place in places])
+    assert [finding.kind for finding in findings] == expected
+    assert all("the same bytes" in finding.text for finding in findings)
+    assert all(len(finding.paths) == 2 for finding in findings)
+    near = [bytes(31) + b"\x03", bytes(32)]
+    copies = [good(h.hex(), perceptual_hash=h.hex()) for h in near]
+    findings = check(more=[(*place, c) for place, c in zip(places, copies)])
+    assert [finding.kind for finding in findings] == expected
+    assert all("nearly the same" in finding.text for finding in findings)
+
+
+def test_unreadable_files_are_no_duplicates():
+    findings = check(more=[("train", 0, Inspection("empty file", "same"))] * 2)
+    assert [finding.kind for finding in findings] == ["unreadable"] * 2
+
+
+def test_a_small_photo_is_a_problem():
+    (finding,) = check(more=[("train", 0, good("s", height=63))])
+    assert finding.kind == "small"
+    assert finding.text == "640x63 pixels, less than 64 a side"
+
+
+def test_classes_with_few_photos_are_named():
+    few = [("train", 1, good(str(index))) for index in range(4)]
+    findings = check(names=("Petra",), count=40, more=())
+    assert findings == []
+    catalog_names = ("Petra", "Colosseum")
+    findings = check(names=catalog_names, count=0, more=[*few, *lots(0, 40)])
+    texts = [finding.text for finding in findings]
+    assert texts == ["Colosseum: 4 photos to train on, median 22"]
+
+
+def lots(label, count):
+    return [("train", label, good(f"{label} {index}")) for index in range(count)]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["New folder", "untitled 2", "Photos", "12.images", "Petra copy", "Petra (2)"],
+)
+def test_names_that_are_no_landmarks_are_suspicious(name):
+    findings = check(names=("Colosseum", name))
+    assert findings == [Finding("name", f"{name!r} is no landmark's name")]
+
+
+@pytest.mark.parametrize("name", [" Petra", "Petra ", "Pe\ttra", "Pe\u200btra"])
+def test_blanks_and_odd_characters_are_suspicious(name):
+    (finding,) = check(names=("Colosseum", name))
+    assert finding.text == f"{name!r} has blanks at its ends or odd characters"
+
+
+def test_names_that_differ_by_little_are_suspicious():
+    (finding,) = check(names=("Eiffel_Tower", "eiffel tower", "Petra"))
+    assert finding.text == "'eiffel tower' differs from 'Eiffel_Tower' by little"
+
+
+@pytest.mark.parametrize(
+    "name", ["16.Eiffel_Tower", "Testaccio", "Valencia", "Düsseldorf", "兵馬俑"]
+)
+def test_names_of_landmarks_are_not_suspicious(name):
+    assert check(names=("Colosseum", name)) == []
+
+
+def test_other_files_are_told_apart():
+    files = {
+        "train/Petra/.DS_Store": None,
+        "train/Petra/notes.txt": Inspection("not a photo (of ...)"),
+        "train/Petra/a.heic": Inspection("HEIC is not supported: convert it to JPEG"),
+        "train/Petra/b.jpg_large": good("b"),
+        "train/Petra/more/": None,
+    }
+    others = {path: found for path, found in files.items() if found}
+    findings = check(ignored=files, others=others)
+    assert [(finding.kind, finding.text) for finding in findings] == [
+        (
+            "folder",
+            "train/Petra/more/ is not read: photos lie directly in their class's "
+            "folder",
+        ),
+        ("unreadable", "HEIC is not supported: convert it to JPEG"),
+        (
+            "unreadable",
+            "a photo without a photo's extension, such as .jpg: rename it",
+        ),
+        ("ignored", "hidden"),
+        ("ignored", "not named as a photo"),
+    ]

@@ -1,0 +1,91 @@
+import os
+
+import pytest
+from photo_corpus import CORPUS
+from photo_corpus import draw_scene
+from PIL import Image
+
+from landmarks_tf.inspection import Inspection
+from landmarks_tf.inspection import inspect_photo
+from landmarks_tf.inspection import inspect_photos
+
+CONVERSIONS = {
+    "JPEG": (),
+    "grey JPEG": ("greyscale",),
+    "CMYK JPEG": ("CMYK",),
+    "turned PNG": ("EXIF orientation 6",),
+    "1-bit PNG": ("greyscale",),
+    "palette PNG": ("palette",),
+    "transparent palette PNG": ("palette", "transparent"),
+    "transparent PNG": ("transparent",),
+    "16-bit PNG": ("16-bit",),
+    "16-bit grey PNG": ("16-bit",),
+    "16-bit transparent PNG": ("16-bit", "transparent"),
+    "GIF": (),
+    "animated GIF": ("animated",),
+    "animated WebP": ("animated",),
+    "turned WebP": ("EXIF orientation 6",),
+}
+
+
+@pytest.mark.parametrize("kind", CORPUS)
+def test_every_kind_is_read_and_its_conversions_named(tmp_path, kind):
+    path = tmp_path / f"photo.{kind.split()[-1].lower()}"
+    path.write_bytes(CORPUS[kind]())
+    inspection = inspect_photo(str(path))
+    assert inspection.problem == ""
+    is_turned = kind.startswith("turned")
+    size = inspection.width, inspection.height
+    assert size == ((120, 160) if is_turned else (160, 120))
+    assert len(inspection.sha256) == len(inspection.perceptual_hash) == 64
+    if kind in CONVERSIONS:
+        assert inspection.conversions == CONVERSIONS[kind]
+
+
+def test_names_a_wrong_extension(tmp_path):
+    draw_scene().save(tmp_path / "photo.JPG", "PNG")
+    inspection = inspect_photo(str(tmp_path / "photo.JPG"))
+    assert inspection.conversions == ("PNG content in a file named .jpg",)
+
+
+def test_names_what_is_no_readable_file(tmp_path):
+    (tmp_path / "link.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    for name, problem in (
+        ("link.jpg", "dangling link"),
+        ("nowhere.jpg", "no such file"),
+        ("pipe.jpg", "a pipe or device, not a photo"),
+    ):
+        assert inspect_photo(str(tmp_path / name)) == Inspection(problem)
+
+
+def test_names_a_file_that_must_not_be_read(tmp_path, monkeypatch):
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(b"")
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("builtins.open", refuse)  # root may read what it likes
+    assert inspect_photo(str(path)) == Inspection("permission denied")
+
+
+def test_a_photo_over_the_limit_is_not_decoded(tmp_path):
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(CORPUS["JPEG"]()[:700])  # its header alone is whole
+    problem = inspect_photo(str(path), max_pixels=160 * 120 - 1).problem
+    assert problem == "160x120 are too many pixels"
+    problem = inspect_photo(str(path), max_pixels=160 * 120).problem
+    assert problem.startswith("damaged")
+
+
+def test_photos_are_remembered_until_they_or_the_limit_change(tmp_path, monkeypatch):
+    names = ["a.png", "b.png"]
+    for index, name in enumerate(names):
+        Image.new("RGB", (9, 9), (index, 0, 0)).save(tmp_path / name)
+    database = tmp_path / "files.sqlite"
+    first = list(inspect_photos(tmp_path, names, database=database))
+    monkeypatch.setattr("landmarks_tf.inspection.inspect_photo", None)
+    assert list(inspect_photos(tmp_path, names, database=database)) == first
+    with pytest.raises(TypeError):
+        list(inspect_photos(tmp_path, names, max_pixels=5, database=database))
