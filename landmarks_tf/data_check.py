@@ -19,6 +19,7 @@ from landmarks_tf.inspection import Inspection
 PROBLEMS = {
     "folder": "Classes and folders that cannot be trained on",
     "unreadable": "Files that cannot be read",
+    "misnamed": "Photos that are not named as photos, and so not read",
     "leak": "The same picture in two splits",
     "conflict": "The same picture in two classes",
     "duplicate": "The same picture more than once in a class",
@@ -163,8 +164,8 @@ def _check_ignored(
             text = f"{path} is not read: photos lie directly in their class's folder"
             yield Finding("folder", text)
         elif found and not found.problem:
-            text = "a photo without a photo's extension, such as .jpg: rename it"
-            yield Finding("unreadable", text, (path,))
+            text = "without a photo's extension, such as .jpg: rename it"
+            yield Finding("misnamed", text, (path,))
         elif found and "not supported" in found.problem:
             yield Finding("unreadable", found.problem, (path,))
         else:

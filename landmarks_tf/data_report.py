@@ -43,7 +43,8 @@ img, .none { display: block; border-radius: 3px; }
   line-height: 64px; text-align: center; }
 .bar { display: inline-block; height: .8em; } .train { background: #3b75af; }
 .test { background: #ef8636; } .problem { color: #b3261e; } .clean { color: #1a7f37; }
-.finding { margin: .4em 0; } svg text { font-size: 11px; fill: #666; }
+.finding { display: inline-block; vertical-align: top; margin: .4em 2em .4em 0; }
+ svg text { font-size: 11px; fill: #666; }
 """
 
 

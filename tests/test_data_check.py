@@ -134,8 +134,8 @@ def test_other_files_are_told_apart():
         ),
         ("unreadable", "HEIC is not supported: convert it to JPEG"),
         (
-            "unreadable",
-            "a photo without a photo's extension, such as .jpg: rename it",
+            "misnamed",
+            "without a photo's extension, such as .jpg: rename it",
         ),
         ("ignored", "hidden"),
         ("ignored", "not named as a photo"),

@@ -1,0 +1,62 @@
+"""How long does it take to list and split a million files in a thousand folders?
+
+PYTHONPATH=. python benchmarks/catalog.py [NUM_CLASSES PHOTOS_A_CLASS]
+
+The files are empty, so their hashes are made of their names here: contents would be all
+alike, and reading them is measured in benchmarks/check_data.py.
+"""
+
+import hashlib
+import os
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from measuring import report
+
+from landmarks_tf.catalog import load_catalog
+from landmarks_tf.split import split_catalog
+
+
+def make_files(data_dir: Path, num_classes: int, num_photos: int) -> None:
+    for label in range(num_classes):
+        folder = data_dir / "train" / f"{label:04}"
+        folder.mkdir(parents=True)
+        for index in range(num_photos):
+            os.close(os.open(folder / f"{index:06}.jpg", os.O_CREAT | os.O_WRONLY))
+
+
+def main() -> None:
+    num_classes, num_photos = map(int, sys.argv[1:] or (1000, 1000))
+    with tempfile.TemporaryDirectory() as work:
+        data_dir = Path(work, "photos")
+        make_files(data_dir, num_classes, num_photos)
+        begin = time.perf_counter()
+        catalog = load_catalog(data_dir)
+        listed = time.perf_counter() - begin
+        paths = [photo.path for photo in catalog.all_photos()]
+        hashes = {path: hashlib.sha256(path.encode()).hexdigest() for path in paths}
+        begin = time.perf_counter()
+        photos, _ = split_catalog(catalog, hashes, 0.1, 0.2, seed=0)
+        split = time.perf_counter() - begin
+        begin = time.perf_counter()
+        alternative = sorted(data_dir.rglob("*.jpg"))
+        pathlib_seconds = time.perf_counter() - begin
+        if len(photos.all_photos()) != len(alternative):
+            raise RuntimeError("a file is missing")
+    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    report(
+        f"{num_classes * num_photos:,} empty files in {num_classes:,} folders",
+        {
+            "list and split": listed + split,
+            "list": listed,
+            "pathlib's sorted(rglob), which lists alone": pathlib_seconds,
+        },
+        peak_megabytes=round(megabytes),
+    )
+
+
+if __name__ == "__main__":
+    main()

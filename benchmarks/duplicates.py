@@ -1,0 +1,42 @@
+"""How long does the search for near-duplicates take, beside comparing all pairs?
+
+PYTHONPATH=. python benchmarks/duplicates.py
+"""
+
+import numpy as np
+from measuring import measure
+
+from landmarks_tf.duplicates import MAX_DISTANCE
+from landmarks_tf.duplicates import find_near
+
+
+def all_pairs(rows: np.ndarray) -> int:
+    """Compares each hash with those before it, in NumPy."""
+    return sum(
+        int((np.bitwise_count(rows[:i] ^ rows[i]).sum(axis=1) <= MAX_DISTANCE).sum())
+        for i in range(1, len(rows))
+    )
+
+
+def main() -> None:
+    for num_photos in (10_000, 20_000):
+        rows = np.random.default_rng(0).integers(0, 256, (num_photos, 32), np.uint8)
+        hashes = [row.tobytes() for row in rows]
+        measure(
+            f"near-duplicates among {num_photos:,} hashes",
+            {
+                "duplicates.find_near": lambda: find_near(hashes),
+                f"all pairs, NumPy {np.__version__}": lambda: all_pairs(rows),
+            },
+        )
+    rows = np.random.default_rng(0).integers(0, 256, (1_000_000, 32), np.uint8)
+    hashes = [row.tobytes() for row in rows]
+    measure(
+        "near-duplicates among a million hashes",
+        {"duplicates.find_near": lambda: find_near(hashes)},
+        num_runs=1,
+    )
+
+
+if __name__ == "__main__":
+    main()
