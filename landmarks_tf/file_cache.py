@@ -13,6 +13,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+_SCHEMA = (
+    "answers (path BLOB, question TEXT, size INTEGER, mtime INTEGER, answer TEXT, "
+    "PRIMARY KEY (path, question))"
+)
 # Files asked at a time: bounds memory, and what a run that is killed loses.
 _CHUNK_SIZE = 256
 # Another process may be writing.
@@ -41,7 +45,9 @@ def map_files(
             can be kept, every file is asked.
     """
     with (
-        contextlib.closing(_connect(database or cache_dir() / "files.sqlite")) as table,
+        contextlib.closing(
+            connect(database or cache_dir() / "files.sqlite", _SCHEMA)
+        ) as table,
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
         for start in range(0, len(paths), _CHUNK_SIZE):
@@ -52,7 +58,8 @@ def map_files(
             known = [_look_up(table, key) for key in keys]
             unknown = [key for key, answer in zip(keys, known) if answer is None]
             fresh = list(pool.map(lambda key: ask(os.fsdecode(key[0])), unknown))
-            _remember(table, unknown, fresh)
+            rows = [(*key, answer) for key, answer in zip(unknown, fresh)]
+            remember(table, "answers", [row for row in rows if row[2] >= 0])
             answers = iter(fresh)
             yield from (next(answers) if answer is None else answer for answer in known)
 
@@ -66,21 +73,34 @@ def _state(path: str) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _connect(database: Path) -> sqlite3.Connection:
+def connect(database: Path, schema: str) -> sqlite3.Connection:
+    """Opens a database with a table; in memory alone where none can be kept.
+
+    Args:
+        database: the file.
+        schema: the table's name with its columns.
+    """
     try:
         database.parent.mkdir(parents=True, exist_ok=True)
-        return _open_table(str(database))
+        return _open_table(str(database), schema)
     except (OSError, sqlite3.Error):
-        return _open_table(":memory:")
+        return _open_table(":memory:", schema)
 
 
-def _open_table(database: str) -> sqlite3.Connection:
+def remember(table: sqlite3.Connection, name: str, rows: Sequence[tuple]) -> None:
+    """Writes rows into a table of `connect`; those of the same key are replaced."""
+    if not rows:
+        return
+    places = ", ".join("?" * len(rows[0]))
+    # A full disk or a lock costs the memory, not the answers.
+    with contextlib.suppress(sqlite3.Error), table:
+        table.executemany(f"INSERT OR REPLACE INTO {name} VALUES ({places})", rows)
+
+
+def _open_table(database: str, schema: str) -> sqlite3.Connection:
     table = sqlite3.connect(database, timeout=TIMEOUT_SECONDS)
     try:
-        table.execute(
-            "CREATE TABLE IF NOT EXISTS answers (path BLOB, question TEXT, "
-            "size INTEGER, mtime INTEGER, answer TEXT, PRIMARY KEY (path, question))"
-        )
+        table.execute(f"CREATE TABLE IF NOT EXISTS {schema}")
     except sqlite3.Error:
         table.close()
         raise
@@ -96,12 +116,3 @@ def _look_up(table: sqlite3.Connection, key: tuple) -> str | None:
         key,
     ).fetchone()
     return row[0] if row else None
-
-
-def _remember(
-    table: sqlite3.Connection, keys: Sequence[tuple], answers: Sequence[str]
-) -> None:
-    rows = [(*key, answer) for key, answer in zip(keys, answers) if key[2] >= 0]
-    # A full disk or a lock costs the memory, not the answers.
-    with contextlib.suppress(sqlite3.Error), table:
-        table.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)", rows)

@@ -16,7 +16,6 @@ import numpy as np
 from landmarks_tf.architectures import BACKBONES
 from landmarks_tf.architectures import SCRATCH_PRESETS
 from landmarks_tf.errors import InvalidInput
-from landmarks_tf.options import TrainingOptions
 
 # ImageNet statistics in [0, 1], RGB, as in keras.applications.imagenet_utils.
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -24,24 +23,6 @@ _IMAGENET_STDDEV = (0.229, 0.224, 0.225)
 # The "caffe" mean, in 0..255, BGR, from the same file.
 _CAFFE_MEAN = (103.939, 116.779, 123.68)
 _HEAD_DROPOUT = 0.2
-
-
-def build_model(options: TrainingOptions, num_classes: int) -> keras.Model:
-    """Returns the uncompiled network that the options describe.
-
-    Returns:
-        a model from images float32 `[batch, height, width, 3]`, RGB, in [0, 1], to
-        probabilities float32 `[batch, num_classes]`.
-
-    Raises:
-        InvalidInput: if the backbone's weights cannot be had or do not fit.
-    """
-    image_size = (options.image_size, options.image_size)
-    if options.model == "scratch":
-        return build_scratch_model(options.preset, image_size, num_classes)
-    return build_transfer_model(
-        options.backbone, options.backbone_weights, image_size, num_classes
-    )
 
 
 def build_scratch_model(
@@ -101,14 +82,48 @@ def build_transfer_model(
         InvalidInput: if the weights cannot be had or are of another architecture,
             or the backbone does not take images so small.
     """
+    extractor = build_feature_extractor(backbone, backbone_weights, image_size)
+    return join_head(extractor, build_head(extractor.output_shape[-1], num_classes))
+
+
+def build_feature_extractor(
+    backbone: str, backbone_weights: str, image_size: tuple[int, int]
+) -> keras.Model:
+    """Returns the frozen part of a transfer model: all but its head.
+
+    Takes the arguments of `build_transfer_model`.
+
+    Returns:
+        a model from images to features float32 `[batch, num_features]`.
+    """
     body = load_backbone(backbone, backbone_weights, image_size)
     body.trainable = False
     images = keras.Input((*image_size, 3), name="images")
     features = body(_backbone_input(images, BACKBONES[backbone]), training=False)
     features = keras.layers.GlobalAveragePooling2D()(features)
-    features = keras.layers.Dropout(_HEAD_DROPOUT)(features)
-    probabilities = _probabilities(num_classes)(features)
-    return keras.Model(images, probabilities, name=f"transfer_{backbone}")
+    return keras.Model(images, features, name=f"transfer_{backbone}")
+
+
+def build_head(num_features: int, num_classes: int) -> keras.Sequential:
+    """Returns the part of a transfer model that is trained.
+
+    Returns:
+        a model from features float32 `[batch, num_features]` to probabilities.
+    """
+    layers = [
+        keras.Input((num_features,), name="features"),
+        keras.layers.Dropout(_HEAD_DROPOUT),
+        _probabilities(num_classes),
+    ]
+    return keras.Sequential(layers, name="head")
+
+
+def join_head(extractor: keras.Model, head: keras.Sequential) -> keras.Model:
+    """Returns the transfer model of a feature extractor and its head."""
+    outputs = extractor.output
+    for layer in head.layers:
+        outputs = layer(outputs)
+    return keras.Model(extractor.input, outputs, name=extractor.name)
 
 
 def load_model(path: Path, num_classes: int) -> keras.Model:

@@ -56,6 +56,9 @@ class TrainingOptions:
         for name in ("validation_fraction", "test_fraction"):
             self._require(name, 0 < getattr(self, name) < 1, "between 0 and 1")
         self._require("min_accuracy", 0 <= self.min_accuracy <= 1, "in [0, 1]")
+        if self.model == "transfer":
+            wanted = "'none' with a transfer model: its features are float32"
+            self._require("mixed_precision", self.mixed_precision == "none", wanted)
         if self.model == "scratch":
             is_enough = self.image_size >= MIN_SCRATCH_IMAGE_SIZE
             wanted = f"at least {MIN_SCRATCH_IMAGE_SIZE} (six poolings halve it)"

@@ -2,7 +2,10 @@
 
 import math
 import os
+from collections.abc import Callable
+from collections.abc import Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from landmarks_tf import file_cache
@@ -52,20 +55,70 @@ def make_training_dataset(
     pixels = _load_pixels(examples, options.image_size)
     cached = _cached(pixels)
 
+    def load(shuffled: tf.data.Dataset) -> tf.data.Dataset:
+        if cached is pixels:
+            shuffled = _load_pixels(shuffled, options.image_size)
+        return _batches(shuffled, options.batch_size)
+
+    # Names are shuffled, not images, unless the images are in memory anyway: the
+    # buffer holds all of them. The order is the same.
+    source = examples if cached is pixels else cached
+    return _shuffled_epochs(source, load, options, initial_epoch)
+
+
+def make_feature_dataset(
+    features: np.ndarray, labels: Sequence[int], batch_size: int
+) -> tf.data.Dataset:
+    """Returns features with their labels in order, for evaluation.
+
+    Args:
+        features: float32 `[num_photos, num_features]`.
+        labels: of the photos.
+        batch_size: photos a batch.
+
+    Returns:
+        batches of (features float32 `[batch, num_features]`, labels int32 `[batch]`).
+    """
+    return _feature_examples(features, labels).batch(batch_size)
+
+
+def make_feature_training_dataset(
+    features: np.ndarray,
+    labels: Sequence[int],
+    options: TrainingOptions,
+    initial_epoch: int = 0,
+) -> tf.data.Dataset:
+    """Returns epochs as `make_training_dataset` does, of features in their place."""
+    examples = _feature_examples(features, labels)
+
+    def load(shuffled: tf.data.Dataset) -> tf.data.Dataset:
+        return shuffled.batch(options.batch_size)
+
+    return _shuffled_epochs(examples, load, options, initial_epoch)
+
+
+def _feature_examples(features: np.ndarray, labels: Sequence[int]) -> tf.data.Dataset:
+    slices = (features, tf.constant(labels, tf.int32))
+    return tf.data.Dataset.from_tensor_slices(slices)
+
+
+def _shuffled_epochs(
+    examples: tf.data.Dataset,
+    load: Callable[[tf.data.Dataset], tf.data.Dataset],
+    options: TrainingOptions,
+    initial_epoch: int,
+) -> tf.data.Dataset:
+    """Chains the epochs to come; `load` makes batches of shuffled examples."""
+
     def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
-        # Names are shuffled, not images, unless the images are in memory anyway: the
-        # buffer holds all of them. The order is the same.
-        source = examples if cached is pixels else cached
         # In a traced function this sets the seed of its graph alone: the order would
         # else depend on whether and when the program set the global one. TensorFlow
         # compares it with 0 and then takes a tensor for a truth value.
         tf.random.set_seed(options.seed + 1)
-        shuffled = source.shuffle(
+        shuffled = examples.shuffle(
             len(examples), seed=epoch, reshuffle_each_iteration=False
         )
-        if cached is pixels:
-            shuffled = _load_pixels(shuffled, options.image_size)
-        return _batches(shuffled, options.batch_size)
+        return load(shuffled)
 
     epochs = tf.data.Dataset.range(initial_epoch, options.epochs)
     steps = math.ceil(len(examples) / options.batch_size) * len(epochs)

@@ -191,6 +191,12 @@ def find_new(path: Path, catalog: Catalog) -> list[str]:
     return [photo.path for photo in catalog.all_photos() if photo.path not in known]
 
 
+def load_hashes(path: Path) -> dict[str, str]:
+    """Returns the content hash of each photo of `split.json`, by its path."""
+    record = _load_record(path)
+    return {file: digest for split in SPLITS for file, digest in record[split].items()}
+
+
 def is_split_of(path: Path, data_dir: Path, split: str) -> bool:
     """Returns whether the first photo of a split lies, unchanged, in `data_dir`."""
     record = _load_record(path)

@@ -5,17 +5,16 @@ import json
 import math
 import shutil
 import time
+from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import keras
 
 from landmarks_tf.errors import InvalidInput
-from landmarks_tf.models import build_model
 from landmarks_tf.options import TrainingOptions
 
 _LAST = "last.keras"
@@ -53,8 +52,8 @@ class Progress:
 
 
 def train_model(
+    build: Callable[[], keras.Model],
     options: TrainingOptions,
-    num_classes: int,
     training_data: Any,
     validation_data: Any,
     checkpoints_dir: Path,
@@ -63,8 +62,8 @@ def train_model(
     """Trains, or goes on after the last finished epoch found in `checkpoints_dir`.
 
     Args:
+        build: makes the network, uncompiled.
         options: of the run.
-        num_classes: width of the output.
         training_data: a `tf.data.Dataset` of the batches of all epochs to come.
         validation_data: a `tf.data.Dataset` of the batches of one.
         checkpoints_dir: where the state after each epoch is kept.
@@ -74,8 +73,7 @@ def train_model(
         the uncompiled float32 model of the best epoch, and the history.
 
     Raises:
-        InvalidInput: if the backbone's weights do not fit, or the loss is no longer
-            finite.
+        InvalidInput: if the loss is no longer finite.
     """
     keras.utils.set_random_seed(options.seed)
     progress = load_progress(checkpoints_dir)
@@ -84,7 +82,7 @@ def train_model(
         steps_per_epoch = len(training_data) // epochs_to_come
         checkpoint = find_checkpoint(checkpoints_dir)
         if checkpoint is None:
-            model = _compiled_model(options, num_classes, steps_per_epoch)
+            model = _compiled_model(build, options, steps_per_epoch)
         else:
             model = _load_last_model(checkpoint)
         early_stopping = keras.callbacks.EarlyStopping(
@@ -104,17 +102,17 @@ def train_model(
             verbose=verbose,
         )
         progress = keeper.progress
-    return load_best_model(options, num_classes, checkpoints_dir), progress
+    return load_best_model(build, checkpoints_dir), progress
 
 
 def load_best_model(
-    options: TrainingOptions, num_classes: int, checkpoints_dir: Path
+    build: Callable[[], keras.Model], checkpoints_dir: Path
 ) -> keras.Model:
     """Returns the best epoch's model, float32 throughout, without an optimizer.
 
     Mixed-precision layers export with operations that phones do not have.
     """
-    model = build_model(replace(options, backbone_weights="none"), num_classes)
+    model = build()
     checkpoint = find_checkpoint(checkpoints_dir)
     if checkpoint is None:
         raise FileNotFoundError(f"no finished epoch in {checkpoints_dir}")
@@ -255,13 +253,13 @@ def _states(model: keras.Model) -> list[keras.Variable]:
 
 
 def _compiled_model(
-    options: TrainingOptions, num_classes: int, steps_per_epoch: int
+    build: Callable[[], keras.Model], options: TrainingOptions, steps_per_epoch: int
 ) -> keras.Model:
     policy = keras.config.dtype_policy()
     if options.mixed_precision != "none":
         keras.config.set_dtype_policy(f"mixed_{options.mixed_precision}")
     try:
-        model = build_model(options, num_classes)
+        model = build()
     finally:
         keras.config.set_dtype_policy(policy)
     learning_rate = options.learning_rate

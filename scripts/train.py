@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 import command_line
+import fitting
 from absl import flags
 
 from landmarks_tf import catalog
@@ -208,22 +209,11 @@ def load_earlier(hashes: dict[str, str]) -> dict[str, str]:
 
 def fit(photos: Catalog, run_dir: Path, options: TrainingOptions) -> "keras.Model":
     """Trains, and writes the model and its history."""
-    from landmarks_tf import pipeline
     from landmarks_tf import plots
     from landmarks_tf import training
 
-    checkpoints_dir = run_dir / run_folder.CHECKPOINTS
-    progress = training.load_progress(checkpoints_dir)
-    model, progress = training.train_model(
-        options,
-        len(photos.class_names),
-        pipeline.make_training_dataset(photos, options, progress.num_epochs),
-        pipeline.make_dataset(
-            photos, "validation", options.image_size, options.batch_size
-        ),
-        checkpoints_dir,
-        command_line.verbosity(),
-    )
+    kinds = {"scratch": fitting.fit_scratch, "transfer": fitting.fit_transfer}
+    model, progress = kinds[options.model](photos, run_dir, options)
     model.save(run_dir / run_folder.MODEL)
     training.write_history(run_dir / run_folder.HISTORY, progress.history)
     plots.write_curves(run_dir / run_folder.CURVES, progress.history)

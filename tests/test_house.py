@@ -13,7 +13,7 @@ ORDER = (
     "errors architectures options file_cache catalog split preprocessing duplicates "
     "inspection graph_preprocessing models evaluation plots run_folder sample_parts "
     "sample_scenes sample_photo sample_data data_check data_report quarantine "
-    "download pipeline training exporting prediction"
+    "download features pipeline training exporting prediction"
 ).split()
 BUILDERS = set(ORDER[-4:])
 

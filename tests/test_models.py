@@ -9,7 +9,6 @@ from landmarks_tf import models
 from landmarks_tf.architectures import BACKBONES
 from landmarks_tf.architectures import SCRATCH_PRESETS
 from landmarks_tf.errors import InvalidInput
-from landmarks_tf.options import TrainingOptions
 
 # Preset -> parameters at 800x800 and 50 classes.
 SCRATCH_PARAMETERS = {"reference": 20_486_738, "small": 500_202}
@@ -109,21 +108,17 @@ def test_frozen_backbone_is_in_inference_mode():
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("build", "name", "size"),
     [
-        TrainingOptions(preset="small", image_size=64),
-        TrainingOptions(model="transfer", backbone_weights="none", image_size=32),
-        TrainingOptions(
-            model="transfer",
-            backbone="ResNet50",
-            backbone_weights="none",
-            image_size=32,
-        ),
+        (models.build_scratch_model, ("small",), 64),
+        (models.build_transfer_model, ("MobileNetV2", "none"), 32),
+        (models.build_transfer_model, ("ResNet50", "none"), 32),
     ],
 )
-def test_model_gives_probabilities_and_loads_without_the_package(options, tmp_path):
-    model = models.build_model(options, 7)
-    size = options.image_size
+def test_model_gives_probabilities_and_loads_without_the_package(
+    build, name, size, tmp_path
+):
+    model = build(*name, (size, size), 7)
     images = np.random.default_rng(0).random((3, size, size, 3), np.float32)
     probabilities = model.predict(images, verbose=0)
     assert probabilities.shape == (3, 7)
@@ -142,6 +137,18 @@ def test_probabilities_are_float32_under_mixed_precision():
         keras.config.set_dtype_policy("float32")
     assert model.layers[0].compute_dtype == "bfloat16"
     assert model.layers[-1].compute_dtype == "float32"
+
+
+def test_a_head_on_its_features_answers_as_the_whole_model():
+    extractor = models.build_feature_extractor("MobileNetV2", "none", (32, 32))
+    head = models.build_head(extractor.output_shape[-1], 5)
+    model = models.join_head(extractor, head)
+    images = np.random.default_rng(0).random((3, 32, 32, 3), np.float32)
+    features = extractor.predict(images, verbose=0)
+    assert features.shape == (3, 1280)
+    np.testing.assert_allclose(
+        head.predict(features, verbose=0), model.predict(images, verbose=0), rtol=1e-5
+    )
 
 
 def test_weights_of_the_backbone_are_loaded_from_a_path(tmp_path):

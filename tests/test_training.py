@@ -7,7 +7,8 @@ from landmarks_tf import training
 from landmarks_tf.catalog import load_catalog
 from landmarks_tf.catalog import load_evaluation_catalog
 from landmarks_tf.errors import InvalidInput
-from landmarks_tf.models import build_model
+from landmarks_tf.models import build_scratch_model
+from landmarks_tf.models import build_transfer_model
 from landmarks_tf.options import TrainingOptions
 
 OPTIONS = TrainingOptions(
@@ -35,8 +36,8 @@ def photos(colored_dir):
 def train(photos, folder, options=OPTIONS):
     first_epoch = training.load_progress(folder).num_epochs
     return training.train_model(
+        lambda: build_scratch_model(options.preset, (64, 64), len(photos.class_names)),
         options,
-        len(photos.class_names),
         pipeline.make_training_dataset(photos, options, first_epoch),
         pipeline.make_dataset(photos, "validation", options.image_size, 16),
         folder,
@@ -183,13 +184,10 @@ def test_mixed_precision_gives_a_float32_model(photos, tmp_path, precision):
 
 def test_the_model_written_is_the_one_that_was_validated(tmp_path):
     # EfficientNet: its normalisation layer has derived state of its own.
-    options = TrainingOptions(
-        model="transfer",
-        backbone="EfficientNetB0",
-        backbone_weights="none",
-        image_size=32,
-    )
-    model = build_model(options, 3)
+    def build():
+        return build_transfer_model("EfficientNetB0", "none", (32, 32), 3)
+
+    model = build()
     body = next(layer for layer in model.layers if isinstance(layer, keras.Model))
     weights = [np.array([0.4] * 3), np.array([0.05] * 3), np.zeros(())]
     body.layers[2].set_weights(weights)
@@ -197,7 +195,7 @@ def test_the_model_written_is_the_one_that_was_validated(tmp_path):
     checkpoint = tmp_path / "epoch_000001"
     checkpoint.mkdir()
     model.save_weights(checkpoint / "best.weights.h5")
-    rebuilt = training.load_best_model(options, 3, tmp_path)
+    rebuilt = training.load_best_model(build, tmp_path)
     images = np.random.default_rng(0).random((2, 32, 32, 3), np.float32)
     np.testing.assert_allclose(
         rebuilt.predict(images, verbose=0), model.predict(images, verbose=0), rtol=1e-5
