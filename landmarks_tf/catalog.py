@@ -33,8 +33,8 @@ class Catalog:
         data_dir: the folder that every photo's path is relative to.
         class_names: tuple of str; a label is an index into it.
         splits: photos by split name, each sorted by path.
-        ignored: relative paths of what else lies in class folders: files that are
-            hidden or have no photo's suffix, and folders, which end with a slash.
+        ignored: relative paths of what else is there: files that are hidden, have no
+            photo's suffix or lie in no class, and folders, which end with a slash.
     """
 
     data_dir: Path
@@ -56,7 +56,11 @@ class Catalog:
 
     def visible_ignored(self) -> list[str]:
         """Returns the paths of `ignored` that are not hidden."""
-        return [path for path in self.ignored if "/." not in path]
+        return [
+            path
+            for path in self.ignored
+            if "/." not in path and not path.startswith(".")
+        ]
 
     def classes_without(self, split: str) -> list[str]:
         """Returns the names of the classes that have no photo in a split."""
@@ -122,10 +126,15 @@ def list_data_dir(data_dir: Path | str) -> tuple[Catalog, list[str]]:
         unseen = sorted({*list_class_folders(test_dir)} - {*class_names})
     labels = {name: label for label, name in enumerate([*class_names, *unseen])}
     train, others = list_photos(data_dir, train_dir, labels)
+    others += _list_beside(
+        data_dir, data_dir, ("train", "test") if has_train else labels
+    )
+    if has_train:
+        others += _list_beside(data_dir, train_dir, labels)
     test: tuple[Photo, ...] = ()
     if has_test:
         test, others_test = list_photos(data_dir, test_dir, labels)
-        others += others_test
+        others += others_test + _list_beside(data_dir, test_dir, labels)
     catalog = Catalog(data_dir, tuple(labels), {"train": train, "test": test}, others)
     problems = []
     if len(class_names) < 2:
@@ -177,7 +186,7 @@ def list_class_folders(folder: Path) -> list[str]:
         return sorted(
             entry.name
             for entry in entries
-            if entry.is_dir() and not entry.name.startswith(".")
+            if _is_dir(entry) and not entry.name.startswith(".")
         )
 
 
@@ -209,7 +218,7 @@ def list_photos(
         if label is None:
             continue
         with os.scandir(folder / class_name) as entries:
-            names = sorted((entry.name, entry.is_dir()) for entry in entries)
+            names = sorted((entry.name, _is_dir(entry)) for entry in entries)
         for name, is_dir in names:
             path = f"{prefix}{class_name}/{name}"
             if is_photo_name(name) and not is_dir:
@@ -217,3 +226,24 @@ def list_photos(
             else:
                 ignored.append(f"{path}/" if is_dir else path)
     return tuple(photos), tuple(ignored)
+
+
+def _list_beside(
+    data_dir: Path, folder: Path, names: Collection[str]
+) -> tuple[str, ...]:
+    """Returns the paths of what else lies in a folder of folders of these names."""
+    prefix = "" if folder == data_dir else f"{folder.relative_to(data_dir)}/"
+    with os.scandir(folder) as entries:
+        others = [
+            f"{prefix}{entry.name}" + ("/" if _is_dir(entry) else "")
+            for entry in entries
+            if entry.name not in names or not _is_dir(entry)
+        ]
+    return tuple(sorted(others))
+
+
+def _is_dir(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False

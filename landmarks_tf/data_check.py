@@ -4,6 +4,7 @@ Owns the judgement. Does not read files (`inspection`), does not draw (`data_rep
 """
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from statistics import median
 
 from landmarks_tf import inspection
 from landmarks_tf.catalog import Catalog
+from landmarks_tf.catalog import is_photo_name
 from landmarks_tf.inspection import Inspection
 
 # Kinds of findings, in the order of a report, with their titles.
@@ -23,7 +25,8 @@ PROBLEMS = {
     "leak": "The same picture in two splits",
     "conflict": "The same picture in two classes",
     "duplicate": "The same picture more than once in a class",
-    "imbalance": "Classes with few photos",
+    "split": "Photos that are not as the split file says",
+    "imbalance": "Classes with few photos, or very many",
     "small": "Photos that are too small",
     "name": "Suspicious class names",
 }
@@ -33,14 +36,14 @@ NOTES = {
 }
 # In pixels: a thumbnail, of which a network at 224 or 800 sees little.
 MIN_SIDE = 64
-# A class with fewer photos to train on than this share of the median is too small.
-_MIN_SHARE = 0.2
+# Times the median of photos to train on: outside, a class is too small or too large.
+_MIN_SHARE, _MAX_SHARE = 0.2, 5
 # Fewer leave one or none for validation.
 _MIN_PHOTOS = 10
 _PLACEHOLDER = re.compile(
     r"(new folder|untitled|unsorted|unknown|other|misc|temp|tmp|todo|test|train|"
     r"val|validation|images?|photos?|pictures?|download(s|ed)?|dcim|\d+media|backup)"
-    r"[ _-]*\d*|.*([ _-]copy|\(\d+\))",
+    r"[ _-]*\d*|\d+|.*([ _-]copy|\(\d+\))",
     re.IGNORECASE,
 )
 
@@ -69,7 +72,7 @@ def check_data(
     catalog: Catalog,
     folder_problems: Sequence[str],
     inspections: Mapping[str, Inspection],
-    others: Mapping[str, Inspection],
+    others: Mapping[str, str],
     min_side: int,
 ) -> list[Finding]:
     """Returns what was found, problems first, by kind.
@@ -78,7 +81,8 @@ def check_data(
         catalog: the folder, with the splits between which pictures must not be shared.
         folder_problems: see `catalog.list_data_dir`.
         inspections: of every photo, by path.
-        others: of the visible files that are not named as photos.
+        others: what the visible files are that are not named as photos, by path; see
+            `inspection.find_format`.
         min_side: a photo with a shorter side, in pixels, is too small.
     """
     findings = [Finding("folder", problem) for problem in folder_problems]
@@ -132,7 +136,8 @@ def _check_balance(catalog: Catalog) -> Iterator[Finding]:
     counts = Counter(catalog.labels("train"))
     middle = median(counts.values()) if counts else 0
     for label, count in sorted(counts.items()):
-        if count < _MIN_PHOTOS or count < middle * _MIN_SHARE:
+        is_usual = middle * _MIN_SHARE <= count <= middle * _MAX_SHARE
+        if count < _MIN_PHOTOS or not is_usual:
             name = catalog.class_names[label]
             yield Finding(
                 "imbalance", f"{name}: {count} photos to train on, median {middle:g}"
@@ -143,7 +148,8 @@ def _check_names(class_names: Sequence[str]) -> Iterator[Finding]:
     seen: dict[str, str] = {}
     for name in class_names:
         bare = re.sub(r"^\d+[._ -]+", "", name)  # a running number in front is usual
-        plain = re.sub(r"[\W_]+", "", name.casefold())
+        composed = unicodedata.normalize("NFKC", bare).casefold()
+        plain = re.sub(r"[\W_]+", "", composed)
         if _PLACEHOLDER.fullmatch(bare.strip()):
             yield Finding("name", f"{name!r} is no landmark's name")
         elif name != name.strip() or not name.isprintable():
@@ -154,19 +160,22 @@ def _check_names(class_names: Sequence[str]) -> Iterator[Finding]:
 
 
 def _check_ignored(
-    ignored: Sequence[str], others: Mapping[str, Inspection]
+    ignored: Sequence[str], others: Mapping[str, str]
 ) -> Iterator[Finding]:
     for path in ignored:
-        found = others.get(path)
-        if "/." in path:
+        found = others.get(path, "")
+        is_hidden = path.startswith(".") or "/." in path
+        if is_hidden:
             yield Finding("ignored", "hidden", (path,))
         elif path.endswith("/"):
-            text = f"{path} is not read: photos lie directly in their class's folder"
-            yield Finding("folder", text)
-        elif found and not found.problem:
+            where = "train/CLASS/ and test/CLASS/, or in CLASS/"
+            yield Finding("folder", f"{path} is not read: photos lie in {where}")
+        elif "not supported" in found:
+            yield Finding("unreadable", found, (path,))
+        elif found and is_photo_name(path.rpartition("/")[2]):
+            yield Finding("folder", f"{path} is not read: it lies in no class's folder")
+        elif found:
             text = "without a photo's extension, such as .jpg: rename it"
             yield Finding("misnamed", text, (path,))
-        elif found and "not supported" in found.problem:
-            yield Finding("unreadable", found.problem, (path,))
         else:
             yield Finding("ignored", "not named as a photo", (path,))

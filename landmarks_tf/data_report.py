@@ -95,6 +95,7 @@ def write_html(
     samples = _choose_samples(catalog, inspections)
     wanted = [p for group in shown.values() for f in group for p in _shown_paths(f)]
     wanted += [photo for photos in samples.values() for photo in photos]
+    wanted = [p for p in wanted if p not in inspections or not inspections[p].problem]
     thumbnails = load_thumbnails(catalog.data_dir, dict.fromkeys(wanted))
     counts = Counter(finding.kind for finding in findings)
     num_problems = sum(finding.is_problem for finding in findings)
@@ -122,6 +123,9 @@ def write_html(
     for name, photos in samples.items():
         pictures = "".join(_figure(photo, thumbnails, "") for photo in photos)
         parts.append(f"<div>{_escape(name)}<br>{pictures}</div>")
+    if len(catalog.class_names) > _MAX_CLASSES:
+        rest = len(catalog.class_names) - _MAX_CLASSES
+        parts.append(f"<p>and {rest} more classes, see data_report.json</p>")
     path.write_text("\n".join(parts) + "\n", encoding="utf-8")
 
 

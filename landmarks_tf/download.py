@@ -5,15 +5,20 @@ trusted.
 """
 
 import contextlib
+import errno
 import http.client
 import json
+import re
 import shutil
+import ssl
 import stat
+import time
 import urllib.error
+import urllib.parse
 import urllib.request
 import zipfile
-import zlib
 from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from pathlib import PurePosixPath
 
@@ -21,15 +26,16 @@ from landmarks_tf.errors import InvalidInput
 
 _BLOCK_BYTES = 2**20
 _TIMEOUT_SECONDS = 30
-# Connections in a row that bring nothing new.
+# Connections in a row that bring nothing new, and the pause after each.
 _MAX_FAILURES = 3
-_BROKEN = (urllib.error.URLError, http.client.HTTPException, OSError)
-_BAD_ZIP = (
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    RuntimeError,  # encrypted
-    NotImplementedError,  # an unknown compression
+PAUSE_SECONDS = 2.0
+# Of the network: an OSError of the disk is none of them.
+_BROKEN = (
+    urllib.error.URLError,
+    http.client.HTTPException,
+    ConnectionError,
+    TimeoutError,
+    ssl.SSLError,
 )
 
 # Called with the bytes that are there and those there will be (0: not known).
@@ -39,36 +45,44 @@ Progress = Callable[[int, int], None]
 def fetch(url: str, path: Path, progress: Progress) -> None:
     """Downloads a file; where an earlier call was stopped, it goes on.
 
+    Beside the file lies `<path>.json`, which tells what it is of and how far it has
+    come; `delete` removes both.
+
     Args:
         url: http or https.
-        path: the file, which appears when it is whole; until then `<path>.part`.
+        path: the file.
         progress: called after each block.
 
     Raises:
         InvalidInput: if the server refuses, or the connection keeps breaking.
     """
-    part = path.with_name(f"{path.name}.part")
+    if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+        raise InvalidInput(
+            f"`url` must begin with http:// or https://. Received: {url}"
+        )
     failures = 0
-    while True:
-        before = _size(part)
+    while not _is_whole(url, path):
+        before = _size(path)
+        reason = "the connection broke"
         try:
-            total = _fetch_rest(url, part, progress)
+            _fetch_rest(url, path, progress)
         except urllib.error.HTTPError as error:
             raise InvalidInput(f"{url}: the server says {error}") from error
         except _BROKEN as error:
-            total, reason = -1, str(getattr(error, "reason", error))
-        else:
-            reason = "the connection broke"
-            if total in (0, _size(part)):
-                break
-        failures = 0 if _size(part) > before else failures + 1
+            reason = str(getattr(error, "reason", error))
+        failures = 0 if _size(path) > before else failures + 1
         if failures == _MAX_FAILURES:
             raise InvalidInput(
-                f"{url}: {reason} after {_size(part):,} bytes: run the same command "
+                f"{url}: {reason} after {_size(path):,} bytes: run the same command "
                 "again to go on"
             )
-    _state_file(part).unlink(missing_ok=True)
-    part.replace(path)
+        time.sleep(PAUSE_SECONDS * failures)
+
+
+def delete(path: Path) -> None:
+    """Deletes a file that `fetch` wrote."""
+    path.unlink(missing_ok=True)
+    _state_file(path).unlink(missing_ok=True)
 
 
 def unpack(archive: Path, folder: Path, max_bytes: int, progress: Progress) -> None:
@@ -81,14 +95,14 @@ def unpack(archive: Path, folder: Path, max_bytes: int, progress: Progress) -> N
         progress: called after each file.
 
     Raises:
-        InvalidInput: if the archive is damaged or larger, or has a file that would lie
-            outside the folder, or a link. No files are left behind, and a damaged
-            archive is deleted, so that the next call fetches it anew.
+        InvalidInput: if the archive is larger, or has a file that would lie outside
+            the folder, or a link. No files are left behind.
+        BadArchive: if it is damaged.
     """
     aside = folder.with_name(f"{folder.name}.unfinished")
     shutil.rmtree(aside, ignore_errors=True)
     try:
-        with zipfile.ZipFile(archive) as opened:
+        with _reading(archive), zipfile.ZipFile(archive) as opened:
             members = _require_safe(opened.infolist(), max_bytes)
             total = sum(member.file_size for member in members.values())
             done = 0
@@ -96,67 +110,103 @@ def unpack(archive: Path, folder: Path, max_bytes: int, progress: Progress) -> N
                 target = aside / path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with opened.open(member) as source, open(target, "xb") as file:
-                    shutil.copyfileobj(source, file, _BLOCK_BYTES)
+                    while block := source.read(_BLOCK_BYTES):
+                        file.write(block)
                 done += member.file_size
                 progress(done, total)
         aside.replace(folder)
-    except _BAD_ZIP as error:
-        archive.unlink()
-        raise InvalidInput(
-            f"{archive} is deleted, it was not a whole zip archive: {error}"
-        ) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _fetch_rest(url: str, part: Path, progress: Progress) -> int:
-    """Appends what is missing; returns the size of the whole, 0 if not known."""
-    start = _size(part)
-    validator = _load_validator(part, url)
+class BadArchive(InvalidInput):
+    """An archive that is no whole zip."""
+
+
+@contextlib.contextmanager
+def _reading(archive: Path) -> Iterator[None]:
+    """Turns what zipfile and its decompressors raise for damage into BadArchive."""
+    try:
+        yield
+    except InvalidInput:
+        raise
+    except OSError as error:
+        # Of the disk, unless it is about a place in the archive.
+        if error.errno != errno.EINVAL:
+            raise
+        raise BadArchive(f"{archive} is not a whole zip archive: {error}") from error
+    except Exception as error:
+        raise BadArchive(f"{archive} is not a whole zip archive: {error}") from error
+
+
+def _fetch_rest(url: str, path: Path, progress: Progress) -> None:
+    """Appends what is missing, or begins anew where the server has another file."""
+    state = _load_state(path, url)
+    start = _size(path) if state.get("validator") else 0
     request = urllib.request.Request(url)
-    if start and validator:
+    if start:
         # Without the very same file behind it, the server sends it from the start.
         request.add_header("Range", f"bytes={start}-")
-        request.add_header("If-Range", validator)
-    try:
-        response = urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS)
-    except urllib.error.HTTPError as error:
-        if error.code != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            raise
-        part.unlink()
-        raise InvalidInput(
-            f"{url}: the server promised more than the {start:,} bytes it has"
-        ) from error
-    with response:
+        request.add_header("If-Range", state["validator"])
+    with _open(request, path) as response:
         if response.status == http.HTTPStatus.PARTIAL_CONTENT:
-            total = int(response.headers["Content-Range"].rpartition("/")[2])
+            sent = response.headers.get("Content-Range", "")
+            match = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", sent)
+            if not match or int(match[1]) != start:
+                delete(path)
+                raise ConnectionError(f"the server sent {sent!r} for bytes {start}-")
+            total = int(match[2])
         else:
             start = 0
+            path.unlink(missing_ok=True)
             total = int(response.headers.get("Content-Length") or 0)
-            validator = response.headers.get("ETag") or response.headers.get(
-                "Last-Modified"
-            )
-            record = {"url": url, "validator": validator}
-            _state_file(part).write_text(json.dumps(record), encoding="utf-8")
-        with open(part, "ab" if start else "wb") as file:
+            headers = response.headers
+            validator = headers.get("ETag") or headers.get("Last-Modified")
+            state = {"url": url, "validator": validator or ""}
+        _write_state(path, state | {"total": total})
+        with open(path, "ab") as file:
             while block := response.read(_BLOCK_BYTES):
                 file.write(block)
                 start += len(block)
                 progress(start, total)
-    return total
+    if not total:
+        _write_state(path, state | {"total": start})  # the server did not say
 
 
-def _state_file(part: Path) -> Path:
-    return part.with_name(f"{part.name}.json")
+def _open(request: urllib.request.Request, path: Path) -> http.client.HTTPResponse:
+    try:
+        return urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS)
+    except urllib.error.HTTPError as error:
+        if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            size = _size(path)
+            delete(path)
+            raise InvalidInput(
+                f"{request.full_url}: the server promised more than the {size:,} bytes "
+                "it has"
+            ) from error
+        raise
 
 
-def _load_validator(part: Path, url: str) -> str:
-    """Returns what names the state of the file that a part is of; empty if unknown."""
-    with contextlib.suppress(OSError, ValueError):
-        record = json.loads(_state_file(part).read_text(encoding="utf-8"))
-        if record["url"] == url:
-            return record["validator"] or ""
-    return ""
+def _is_whole(url: str, path: Path) -> bool:
+    total = _load_state(path, url).get("total", 0)
+    return total > 0 and _size(path) == total
+
+
+def _state_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.json")
+
+
+def _write_state(path: Path, state: dict) -> None:
+    _state_file(path).write_text(json.dumps(state), encoding="utf-8")
+
+
+def _load_state(path: Path, url: str) -> dict:
+    """Returns what is known of a part of this URL's file; nothing of another's."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        state = json.loads(_state_file(path).read_text(encoding="utf-8"))
+        if state["url"] == url:
+            return state
+    return {}
 
 
 def _size(path: Path) -> int:
@@ -172,12 +222,15 @@ def _require_safe(
         name = member.filename
         path = PurePosixPath(name)
         is_inside = not path.is_absolute() and ".." not in path.parts
-        if not is_inside or "\\" in name or ":" in name or "\0" in name:
+        if not is_inside or "\\" in name or re.match("[A-Za-z]:", name):
             raise InvalidInput(f"the archive has a file outside its folder: {name!r}")
         if stat.S_ISLNK(member.external_attr >> 16):
             raise InvalidInput(f"the archive has a link: {name!r}")
-        if not member.is_dir() and path.parts[0] != "__MACOSX":
-            files[path] = member
+        if member.is_dir() or path.parts[:1] in ((), ("__MACOSX",)):
+            continue
+        if path in files:
+            raise InvalidInput(f"the archive has a file twice: {str(path)!r}")
+        files[path] = member
     total = sum(member.file_size for member in files.values())
     if total > max_bytes:
         raise InvalidInput(

@@ -83,8 +83,8 @@ def find_near(hashes: Sequence[bytes]) -> list[tuple[int, int]]:
 
     Candidates agree in two of seven blocks of the first 63 bits (multi-index hashing,
     M. Norouzi et al., "Fast Search in Hamming Space", 2012): none is missed whose first
-    63 bits differ by five or fewer. Where many photos are alike, the pairs connect
-    them but are not all there are. Time grows with n log n.
+    63 bits differ by five or fewer, unless more than 32 photos share those two blocks;
+    then neighbours are compared, which connects most of them. Time grows with n log n.
     """
     indices_of: dict[bytes, list[int]] = {}
     for index, photo_hash in enumerate(hashes):

@@ -1,7 +1,7 @@
 """What is known of a file, remembered until the file changes.
 
-Owns one SQLite table, keyed by path, size, time of change and question, in the user's
-cache folder. Does not know what the questions are.
+Owns SQLite tables in the user's cache folder; the one here is keyed by path, state and
+question. Does not know what the questions are.
 """
 
 import contextlib
@@ -14,13 +14,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 _SCHEMA = (
-    "answers (path BLOB, question TEXT, size INTEGER, mtime INTEGER, answer TEXT, "
+    "answers (path BLOB, question TEXT, state TEXT, answer TEXT, "
     "PRIMARY KEY (path, question))"
 )
 # Files asked at a time: bounds memory, and what a run that is killed loses.
 _CHUNK_SIZE = 256
 # Another process may be writing.
 TIMEOUT_SECONDS = 30.0
+
+
+class Passing(str):
+    """An answer that may be another next time, though the file does not change."""
 
 
 def cache_dir() -> Path:
@@ -38,7 +42,8 @@ def map_files(
     """Yields `ask(path)` for each file, in order, from memory where it is known.
 
     Args:
-        ask: from a path to an answer; called in parallel threads.
+        ask: from a path to an answer; called in parallel threads. A `Passing` answer
+            is not kept.
         paths: the files.
         question: names what is asked; another text, another memory.
         database: file of the memory; default: in the user's cache folder. Where none
@@ -52,25 +57,27 @@ def map_files(
     ):
         for start in range(0, len(paths), _CHUNK_SIZE):
             keys = [
-                (os.path.abspath(os.fsencode(path)), question, *_state(path))
+                (os.path.abspath(os.fsencode(path)), question, _state(path))
                 for path in paths[start : start + _CHUNK_SIZE]
             ]
             known = [_look_up(table, key) for key in keys]
             unknown = [key for key, answer in zip(keys, known) if answer is None]
             fresh = list(pool.map(lambda key: ask(os.fsdecode(key[0])), unknown))
             rows = [(*key, answer) for key, answer in zip(unknown, fresh)]
-            remember(table, "answers", [row for row in rows if row[2] >= 0])
+            lasting = [row for row in rows if not isinstance(row[-1], Passing)]
+            remember(table, "answers", lasting)
             answers = iter(fresh)
             yield from (next(answers) if answer is None else answer for answer in known)
 
 
-def _state(path: str) -> tuple[int, int]:
-    """Returns size and time of change; what is not there never counts as known."""
+def _state(path: str) -> str:
+    """Returns what changes with a file; empty for what is not there."""
     try:
         status = os.stat(path)
     except OSError:
-        return -1, -1
-    return status.st_size, status.st_mtime_ns
+        return ""
+    # Changes of owner and rights, and edits that put the time back, show in ctime.
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
 
 
 def connect(database: Path, schema: str) -> sqlite3.Connection:
@@ -107,12 +114,13 @@ def _open_table(database: str, schema: str) -> sqlite3.Connection:
     return table
 
 
-def _look_up(table: sqlite3.Connection, key: tuple) -> str | None:
-    if key[2] < 0:
+def _look_up(table: sqlite3.Connection, key: tuple[bytes, str, str]) -> str | None:
+    path, question, state = key
+    try:
+        row = table.execute(
+            "SELECT state, answer FROM answers WHERE path = ? AND question = ?",
+            (path, question),
+        ).fetchone()
+    except sqlite3.Error:  # a damaged file
         return None
-    row = table.execute(
-        "SELECT answer FROM answers WHERE path = ? AND question = ? AND size = ? "
-        "AND mtime = ?",
-        key,
-    ).fetchone()
-    return row[0] if row else None
+    return row[1] if row and state and row[0] == state else None

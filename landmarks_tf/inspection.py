@@ -6,7 +6,6 @@ Owns the reading of a file for the check of a data folder. Does not judge a fold
 
 import functools
 import hashlib
-import io
 import json
 import os
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ from landmarks_tf.errors import InvalidInput
 
 # A change of what is found out about a file needs another number.
 _QUESTION = f"inspection 1, Pillow {PIL.__version__}"
+_HEADER_BYTES = 32
 _SUFFIXES = {
     "JPEG": (".jpg", ".jpeg"),
     "MPO": (".jpg", ".jpeg"),
@@ -95,32 +95,58 @@ def group_duplicates(inspections: Mapping[str, Inspection]) -> list[list[str]]:
 
 
 def inspect_photo(path: str, max_pixels: int = preprocessing.MAX_PIXELS) -> Inspection:
-    """Reads one photo."""
+    """Reads one photo.
+
+    Raises:
+        OSError: if the file cannot be read.
+    """
     try:
         preprocessing.require_file(Path(path))
-        with open(path, "rb") as file:
-            contents = file.read()
     except InvalidInput as error:
         return Inspection(str(error))
-    except FileNotFoundError:
-        return Inspection("dangling link" if os.path.islink(path) else "no such file")
-    except OSError as error:
-        return Inspection((error.strerror or str(error)).lower())
-    sha256 = hashlib.sha256(contents).hexdigest()
-    try:
-        image, upright = preprocessing.read_photo(io.BytesIO(contents), max_pixels)
-    except InvalidInput as error:
-        return Inspection(str(error), sha256)
+    with open(path, "rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(0)
+        header = file.read(_HEADER_BYTES)
+        file.seek(0)
+        try:
+            image, upright = preprocessing.read_photo(file, max_pixels)
+        except InvalidInput as error:
+            return Inspection(str(error), sha256)
+        conversions = tuple(_conversions(image, header, os.path.splitext(path)[1]))
     perceptual_hash = duplicates.perceptual_hash(upright).hex()
-    conversions = tuple(_conversions(image, contents, os.path.splitext(path)[1]))
     return Inspection("", sha256, perceptual_hash, *upright.size, conversions)
 
 
+def find_format(path: str) -> str:
+    """Says what a file is that is not named as a photo; reads no more than its header.
+
+    Returns:
+        a format that is read, such as "JPEG"; why it is not; or nothing for no photo.
+    """
+    try:
+        preprocessing.require_file(Path(path))
+        with open(path, "rb") as file:
+            reason = preprocessing.unsupported_format(file.read(_HEADER_BYTES))
+        if reason:
+            return reason
+        with Image.open(path, formats=[f for f in _SUFFIXES if f != "MPO"]) as image:
+            return str(image.format)
+    except Exception:  # Pillow raises all kinds for what is no photo
+        return ""
+
+
 def _ask(path: str, max_pixels: int) -> str:
-    return json.dumps(asdict(inspect_photo(path, max_pixels)))
+    try:
+        return json.dumps(asdict(inspect_photo(path, max_pixels)))
+    except FileNotFoundError:
+        problem = "dangling link" if os.path.islink(path) else "no such file"
+    except OSError as error:
+        problem = (error.strerror or str(error)).lower()
+    return file_cache.Passing(json.dumps(asdict(Inspection(problem))))
 
 
-def _conversions(image: Image.Image, contents: bytes, suffix: str) -> Iterator[str]:
+def _conversions(image: Image.Image, header: bytes, suffix: str) -> Iterator[str]:
     """Names what is done to a loaded photo beyond decoding it."""
     orientation = preprocessing.read_orientation(image)
     if orientation != 1:
@@ -131,7 +157,7 @@ def _conversions(image: Image.Image, contents: bytes, suffix: str) -> Iterator[s
         yield "greyscale"
     elif image.mode in ("P", "PA") and image.format != "GIF":
         yield "palette"
-    if image.format == "PNG" and contents[24] == 16:  # the header's bit depth
+    if image.format == "PNG" and header[24] == 16:  # the bit depth
         yield "16-bit"
     if image.has_transparency_data:
         yield "transparent"

@@ -6,7 +6,6 @@ TensorFlow operations are in `graph_preprocessing`; a test holds the two togethe
 """
 
 import re
-import struct
 import warnings
 from collections.abc import Iterable
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from typing import IO
 import numpy as np
 from PIL import BmpImagePlugin
 from PIL import ExifTags
+from PIL import GifImagePlugin
 from PIL import Image
 from PIL import UnidentifiedImageError
 
@@ -50,9 +50,11 @@ _TURNS = {
 }
 # Raw modes of the 24-bit, 32-bit and grey BMPs.
 _PLAIN_BMP = ("BGR", "BGRX", "BGRA", "BGXR", "L")
-# What Pillow raises for bytes that are no whole image.
-_PILLOW_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
+
+# Of odd EXIF fields, which nobody asked for, and of large photos: our limit is our own.
+# For good, because `warnings.catch_warnings` is not for threads.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 ImageSize = int | Sequence[int]
 PathLike = str | Path
@@ -150,16 +152,12 @@ def read_photo(
     try:
         if isinstance(file, (str, Path)):
             require_file(Path(file))
-        # Pillow warns of odd EXIF fields and of large photos: our limit is our own.
-        with (
-            warnings.catch_warnings(action="ignore"),
-            Image.open(file, formats=_FORMATS) as image,
-        ):
+        with Image.open(file, formats=_FORMATS) as image:
             _refuse(image, max_pixels)
             image.load()
             turn = _TURNS.get(read_orientation(image))
             return image, _as_rgb(image if turn is None else image.transpose(turn))
-    except _PILLOW_ERRORS as error:
+    except Exception as error:  # its decoders raise all kinds for damaged files
         raise InvalidInput(_reason(error, file)) from error
 
 
@@ -178,6 +176,9 @@ def _refuse(image: Image.Image, max_pixels: int) -> None:
         args = image.tile[0].args
         if not isinstance(args, tuple) or args[0] not in _PLAIN_BMP:
             raise InvalidInput("a BMP with a palette or few bits: save it as PNG")
+    if isinstance(image, GifImagePlugin.GifImageFile) and image.tile:
+        if image.tile[0].extents != (0, 0, *image.size):
+            raise InvalidInput("a GIF that its first frame does not fill")
 
 
 def read_orientation(image: Image.Image) -> int:
@@ -188,7 +189,7 @@ def read_orientation(image: Image.Image) -> int:
     try:
         exif.load(image.info.get("exif", b""))
         value = exif.get(ExifTags.Base.Orientation, 1)
-    except (*_PILLOW_ERRORS, AttributeError, KeyError, TypeError, struct.error):
+    except Exception:  # malformed in one of very many ways
         return 1
     return value if value in _TURNS else 1
 
@@ -214,10 +215,16 @@ def _unidentified(file: PathLike | IO[bytes]) -> str:
         start = file.read(_NUM_MAGIC_BYTES)
     if not start:
         return "empty file"
+    reason = unsupported_format(start)
+    return reason or "not a photo (of JPEG, PNG, WebP, GIF or BMP format)"
+
+
+def unsupported_format(start: bytes) -> str:
+    """Names the format that a file's first bytes are of, if it is to be converted."""
     for pattern, name in _UNSUPPORTED:
         if re.match(pattern, start, re.DOTALL):
             return f"{name} is not supported: convert it to JPEG"
-    return "not a photo (of JPEG, PNG, WebP, GIF or BMP format)"
+    return ""
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:

@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Collection
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -148,39 +149,71 @@ def load_split(
     return catalog
 
 
-def load_earlier(path: Path, hashes: Mapping[str, str]) -> dict[str, str]:
+def load_earlier(
+    path: Path, catalog: Catalog, hashes: Mapping[str, str]
+) -> dict[str, str]:
     """Returns the split of each photo of an earlier run, by its content.
 
     Args:
         path: the earlier run's `split.json`.
-        hashes: content hash by path of the photos that are there now.
+        catalog: the photos that are there now.
+        hashes: content hash by path.
 
     Raises:
-        InvalidInput: if one of its photos has gone or changed; names the first one. A
-            photo that has another name now, has not.
+        InvalidInput: if one of its photos has gone, changed, or moved into another
+            class or between train/ and test/; names the first one. A photo that has
+            another name now, has not.
+    """
+    for change in find_changes(path, catalog, hashes):
+        raise InvalidInput(change)
+    split_of: dict[str, str] = {}
+    record = _load_record(path)
+    for split in SPLITS:
+        split_of |= {digest: split for digest in record[split].values()}
+    return split_of
+
+
+def find_changes(
+    path: Path, catalog: Catalog, hashes: Mapping[str, str]
+) -> Iterator[str]:
+    """Yields what has become of photos that `split.json` names, a line for each.
+
+    Takes the arguments of `load_earlier`.
     """
     record = _load_record(path)
-    present = set(hashes.values())
-    earlier = {}
+    test = {photo.path for photo in catalog.splits["test"]}
+    present: dict[str, set[tuple[str, bool]]] = {}
+    for photo in catalog.all_photos():
+        place = catalog.class_names[photo.label], photo.path in test
+        present.setdefault(hashes[photo.path], set()).add(place)
     for split in SPLITS:
         for file, digest in record[split].items():
-            if digest not in present:
+            places = present.get(digest, set())
+            classes = {class_name for class_name, _ in places}
+            if not places:
                 change = "has changed" if file in hashes else "is gone"
-                raise InvalidInput(f"{file} {change} since the split of {path}")
-            earlier[digest] = split
-    return earlier
+                yield f"{file} {change} since the split of {path}"
+            elif file.split("/")[-2] not in classes:
+                now = " and ".join(sorted(classes))
+                yield f"{file} is in the class {now} since the split of {path}"
+            elif test and not any(
+                is_test == (split == "test") for _, is_test in places
+            ):
+                yield f"{file} has changed sides since the split of {path}"
 
 
 def apply_split(path: Path, catalog: Catalog) -> Catalog:
     """Returns a catalog divided as `split.json` says, of photos that are there.
 
-    Photos that the file does not name are in the split `new`.
+    Photos that were left out then are left out; those that the file does not name are
+    in the split `new`.
     """
     record = _load_record(path)
     split_of = {file: split for split in SPLITS for file in record[split]}
-    splits: dict[str, list[Photo]] = {split: [] for split in SPLITS}
+    splits: dict[str, list[Photo]] = {split: [] for split in (*SPLITS, "new")}
     for photo in catalog.all_photos():
-        splits.setdefault(split_of.get(photo.path, "new"), []).append(photo)
+        if photo.path not in record["skipped"]:
+            splits[split_of.get(photo.path, "new")].append(photo)
     return replace(catalog, splits={name: tuple(p) for name, p in splits.items()})
 
 
@@ -209,10 +242,11 @@ def _load_record(path: Path) -> dict:
         raise InvalidInput(f"no such file: `split_file`={path}")
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        is_whole = all(record[split] for split in SPLITS) and {
-            "data_dir",
-            "skipped",
-        } <= set(record)
+        is_whole = (
+            all(record[split] and isinstance(record[split], dict) for split in SPLITS)
+            and isinstance(record["skipped"], dict)
+            and isinstance(record["data_dir"], str)
+        )
     except (ValueError, KeyError, TypeError):
         is_whole = False
     if not is_whole:

@@ -7,6 +7,7 @@ Exit code 0: nothing to put right; 1: problems, see data_report.html; 2: not che
 
 from pathlib import Path
 
+import checking
 import command_line
 from absl import flags
 
@@ -51,12 +52,15 @@ def main(arguments: list[str]) -> int:
     if _RESTORE.value:
         if not _QUARANTINE.value:
             raise InvalidInput("--restore wants --quarantine=FOLDER")
-        count = quarantine.restore(Path(_QUARANTINE.value))
+        home = Path(_DATA_DIR.value) if _DATA_DIR.value else None
+        count = quarantine.restore(Path(_QUARANTINE.value), home)
         print(f"{count} files moved back from {_QUARANTINE.value}")
         return 0
     if not _DATA_DIR.value:
         raise InvalidInput("--data_dir=FOLDER is missing")
-    findings = command_line.check(
+    if _QUARANTINE.value:
+        quarantine.require_apart(Path(_DATA_DIR.value), Path(_QUARANTINE.value))
+    findings = checking.check(
         Path(_DATA_DIR.value),
         Path(_OUTPUT_DIR.value),
         Path(_SPLIT_FILE.value) if _SPLIT_FILE.value else None,

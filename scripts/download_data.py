@@ -8,10 +8,12 @@ exit code 0: nothing to put right; 1: problems; 2: not downloaded.
 
 from pathlib import Path
 
+import checking
 import command_line
 import tqdm
 from absl import flags
 
+from landmarks_tf import catalog
 from landmarks_tf import download
 from landmarks_tf.errors import InvalidInput
 
@@ -33,29 +35,32 @@ _OUTPUT_DIR = flags.DEFINE_string(
 
 def main(arguments: list[str]) -> int:
     command_line.refuse_arguments(arguments)
-    data_dir = Path(_DATA_DIR.value)
-    if data_dir.is_dir() and any(data_dir.iterdir()):
-        if not (data_dir / "train").is_dir():
-            raise InvalidInput(f"{data_dir} holds something else: choose another name")
+    data_dir = Path(_DATA_DIR.value).resolve()
+    if not data_dir.exists() or (data_dir.is_dir() and not any(data_dir.iterdir())):
+        fetch_and_unpack(data_dir)
+    elif data_dir.is_dir() and catalog.list_data_dir(data_dir)[0].all_photos():
         print(f"{data_dir} is there already: nothing to download")
     else:
-        fetch_and_unpack(data_dir)
-    findings = command_line.check(data_dir, Path(_OUTPUT_DIR.value))
+        raise InvalidInput(f"{data_dir} is something else: choose another name")
+    findings = checking.check(data_dir, Path(_OUTPUT_DIR.value))
     return int(any(finding.is_problem for finding in findings))
 
 
 def fetch_and_unpack(data_dir: Path) -> None:
     """Downloads the archive beside the folder, unpacks it and deletes it."""
-    archive = data_dir.with_name(f"{data_dir.name}.zip")
+    archive = data_dir.with_name(f".{data_dir.name}.download")
     archive.parent.mkdir(parents=True, exist_ok=True)
-    if not archive.exists():
-        with progress_bar("downloading") as bar:
-            download.fetch(_URL.value, archive, lambda *state: move(bar, *state))
-    with progress_bar("unpacking") as bar:
-        download.unpack(
-            archive, data_dir, _MAX_BYTES.value, lambda *state: move(bar, *state)
-        )
-    archive.unlink()
+    with progress_bar("downloading") as bar:
+        download.fetch(_URL.value, archive, lambda *state: move(bar, *state))
+    try:
+        with progress_bar("unpacking") as bar:
+            download.unpack(
+                archive, data_dir, _MAX_BYTES.value, lambda *state: move(bar, *state)
+            )
+    except download.BadArchive:
+        download.delete(archive)  # the same command fetches it anew
+        raise
+    download.delete(archive)
 
 
 def progress_bar(name: str) -> tqdm.tqdm:

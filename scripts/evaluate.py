@@ -5,6 +5,7 @@ python scripts/evaluate.py --model_dir=saved_models/quickstart
 
 from pathlib import Path
 
+import checking
 import command_line
 from absl import flags
 
@@ -59,8 +60,8 @@ def find_photos(split_path: Path, class_names: tuple[str, ...]) -> tuple[Catalog
     if data_dir is None or split.is_split_of(split_path, data_dir, name):
         return split.load_split(split_path, class_names, data_dir, [name]), True
     listing = catalog.load_evaluation_catalog(data_dir, name, class_names)
-    inspections = command_line.inspect(listing)
-    photos, _ = command_line.skip_unreadable(listing, inspections)
+    inspections = checking.inspect(listing)
+    photos, _ = checking.skip_unreadable(listing, inspections)
     if not photos.splits[name]:
         raise InvalidInput(f"no readable photos in {data_dir}")
     return photos, False

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
+import checking
 import command_line
 import fitting
 from absl import flags
@@ -45,8 +46,9 @@ _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace an older run folder.
 _SPLIT_FILE = flags.DEFINE_string(
     "split_file",
     None,
-    "split.json of an earlier run: its photos stay in their splits, new ones are "
-    "divided, and one that has changed or gone is refused.",
+    "split.json of an earlier run: its photos stay in their splits, whatever --seed "
+    "and the fractions say; new ones are divided by them. A photo that has changed or "
+    "gone is refused. Recorded in run.flags as the run's own split.",
 )
 
 # One flag for each field of TrainingOptions, under the field's name.
@@ -120,6 +122,8 @@ def main(arguments: list[str]) -> int:
     if _RESUME.value and run_folder.is_finished(output_dir):
         print(f"{output_dir} is finished: nothing to resume")
         return 0
+    if _SPLIT_FILE.value and not _RESUME.value:
+        split.load_hashes(Path(_SPLIT_FILE.value))  # refused before any work
     listing = list_data()
     run_folder.refuse_overlap(output_dir, listing.data_dir)
     run_dir = run_folder.begin(output_dir, _RESUME.value, _OVERWRITE.value)
@@ -174,8 +178,8 @@ def split_data(listing: Catalog, run_dir: Path, options: TrainingOptions) -> Cat
             print(f"left out {len(new)} photos that are new, the first: {new[0]}")
         class_names = run_folder.load_class_names(labels_path)
         return split.load_split(split_path, class_names, listing.data_dir)
-    inspections = command_line.inspect(listing)
-    readable, skipped = command_line.skip_unreadable(listing, inspections)
+    inspections = checking.inspect(listing)
+    readable, skipped = checking.skip_unreadable(listing, inspections)
     if listing.splits["test"] and not readable.splits["test"]:
         raise InvalidInput(f"no readable test photos in {listing.data_dir}")
     readable.require_all_classes("train")
@@ -187,9 +191,9 @@ def split_data(listing: Catalog, run_dir: Path, options: TrainingOptions) -> Cat
         options.test_fraction,
         options.seed,
         inspection.group_duplicates(inspections),
-        load_earlier(hashes),
+        load_earlier(readable, hashes),
     )
-    command_line.print_skipped(photos, alike, "that another split shows")
+    checking.print_skipped(photos, alike, "that another split shows")
     photos.require_all_classes("train")
     run_folder.write_class_names(labels_path, photos.class_names)
     split.write_split(split_path, photos, hashes, skipped | alike)
@@ -200,11 +204,15 @@ def split_data(listing: Catalog, run_dir: Path, options: TrainingOptions) -> Cat
     return photos
 
 
-def load_earlier(hashes: dict[str, str]) -> dict[str, str]:
-    """Returns the earlier split of --split_file by content, if there is one."""
+def load_earlier(photos: Catalog, hashes: dict[str, str]) -> dict[str, str]:
+    """Returns the split of --split_file by content, and tells how many are new."""
     if not _SPLIT_FILE.value:
         return {}
-    return split.load_earlier(Path(_SPLIT_FILE.value), hashes)
+    path = Path(_SPLIT_FILE.value)
+    earlier = split.load_earlier(path, photos, hashes)
+    num_new = sum(hashes[p.path] not in earlier for p in photos.all_photos())
+    print(f"split of {path}: kept; {num_new} photos are not in it")
+    return earlier
 
 
 def fit(photos: Catalog, run_dir: Path, options: TrainingOptions) -> "keras.Model":

@@ -98,10 +98,19 @@ def test_other_files_are_told_and_hidden_ones_passed_over(data_dir):
     catalog = load_catalog(data_dir)
     visible = ["train/a/deeper/", "train/a/notes.txt", "test/a/x.heic"]
     assert catalog.visible_ignored() == visible
-    assert [path for path in catalog.ignored if path not in visible] == [
-        "train/a/._1.jpg"
-    ]
+    hidden = {path for path in catalog.ignored if path not in visible}
+    assert hidden == {".git/", "train/.cache/", "train/a/._1.jpg"}
     assert len(catalog.all_photos()) == 4
+
+
+def test_what_lies_beside_the_classes_is_told(data_dir):
+    write(data_dir, "loose.jpg", "train/loose.jpg", "validation/a/1.jpg")
+    (data_dir / "train" / "Petra").symlink_to("nowhere")
+    (data_dir / "train" / "a" / "loop.jpg").symlink_to("loop.jpg")
+    catalog = load_catalog(data_dir)
+    expected = {"loose.jpg", "train/loose.jpg", "validation/", "train/Petra"}
+    assert set(catalog.visible_ignored()) == expected
+    assert "train/a/loop.jpg" in [photo.path for photo in catalog.splits["train"]]
 
 
 def test_a_listing_tells_all_that_is_wrong_at_once(data_dir):

@@ -10,6 +10,8 @@ from landmarks_tf.data_check import Finding
 from landmarks_tf.data_check import check_data
 from landmarks_tf.inspection import Inspection
 
+NAMES = ("Petra", "Colosseum", "Pisa")
+
 
 def good(name, **fields):
     return Inspection(**{"sha256": name, "width": 640, "height": 480} | fields)
@@ -75,14 +77,23 @@ def test_a_small_photo_is_a_problem():
     assert finding.text == "640x63 pixels, less than 64 a side"
 
 
-def test_classes_with_few_photos_are_named():
-    few = [("train", 1, good(str(index))) for index in range(4)]
-    findings = check(names=("Petra",), count=40, more=())
-    assert findings == []
-    catalog_names = ("Petra", "Colosseum")
-    findings = check(names=catalog_names, count=0, more=[*few, *lots(0, 40)])
-    texts = [finding.text for finding in findings]
-    assert texts == ["Colosseum: 4 photos to train on, median 22"]
+@pytest.mark.parametrize(
+    ("counts", "named"),
+    [
+        ([12, 12, 12], []),
+        ([9, 12, 12], ["0: 9 photos to train on, median 12"]),
+        ([15, 100, 100], ["0: 15 photos to train on, median 100"]),
+        ([20, 100, 100], []),
+        ([100, 100, 500], []),
+        ([100, 100, 501], ["2: 501 photos to train on, median 100"]),
+    ],
+)
+def test_classes_far_from_the_median_are_named(counts, named):
+    rows = [row for label, count in enumerate(counts) for row in lots(label, count)]
+    findings = check(names=NAMES, count=0, more=rows)
+    assert [f.text for f in findings if f.kind == "imbalance"] == [
+        text.replace(text[0], NAMES[int(text[0])], 1) for text in named
+    ]
 
 
 def lots(label, count):
@@ -91,7 +102,15 @@ def lots(label, count):
 
 @pytest.mark.parametrize(
     "name",
-    ["New folder", "untitled 2", "Photos", "12.images", "Petra copy", "Petra (2)"],
+    [
+        "New folder",
+        "untitled 2",
+        "Photos",
+        "12.images",
+        "Petra copy",
+        "Petra (2)",
+        "2024",
+    ],
 )
 def test_names_that_are_no_landmarks_are_suspicious(name):
     findings = check(names=("Colosseum", name))
@@ -105,8 +124,13 @@ def test_blanks_and_odd_characters_are_suspicious(name):
 
 
 def test_names_that_differ_by_little_are_suspicious():
-    (finding,) = check(names=("Eiffel_Tower", "eiffel tower", "Petra"))
-    assert finding.text == "'eiffel tower' differs from 'Eiffel_Tower' by little"
+    for one, other in (
+        ("Eiffel_Tower", "eiffel tower"),
+        ("16.Eiffel_Tower", "17.Eiffel_Tower"),
+        ("D\u00fcsseldorf", "Du\u0308sseldorf"),
+    ):
+        (finding,) = check(names=(one, other, "Petra"))
+        assert finding.text == f"{other!r} differs from {one!r} by little"
 
 
 @pytest.mark.parametrize(
@@ -119,19 +143,22 @@ def test_names_of_landmarks_are_not_suspicious(name):
 def test_other_files_are_told_apart():
     files = {
         "train/Petra/.DS_Store": None,
-        "train/Petra/notes.txt": Inspection("not a photo (of ...)"),
-        "train/Petra/a.heic": Inspection("HEIC is not supported: convert it to JPEG"),
-        "train/Petra/b.jpg_large": good("b"),
+        "train/Petra/notes.txt": "",
+        "train/Petra/a.heic": "HEIC is not supported: convert it to JPEG",
+        "train/Petra/b.jpg_large": "JPEG",
         "train/Petra/more/": None,
+        "train/loose.jpg": "JPEG",
+        ".hidden/": None,
     }
     others = {path: found for path, found in files.items() if found}
     findings = check(ignored=files, others=others)
     assert [(finding.kind, finding.text) for finding in findings] == [
         (
             "folder",
-            "train/Petra/more/ is not read: photos lie directly in their class's "
-            "folder",
+            "train/Petra/more/ is not read: photos lie in train/CLASS/ and "
+            "test/CLASS/, or in CLASS/",
         ),
+        ("folder", "train/loose.jpg is not read: it lies in no class's folder"),
         ("unreadable", "HEIC is not supported: convert it to JPEG"),
         (
             "misnamed",
@@ -139,4 +166,5 @@ def test_other_files_are_told_apart():
         ),
         ("ignored", "hidden"),
         ("ignored", "not named as a photo"),
+        ("ignored", "hidden"),
     ]

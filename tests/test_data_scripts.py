@@ -1,5 +1,6 @@
 """The scripts about data, as a user runs them: check_data.py and download_data.py."""
 
+import hashlib
 import io
 import json
 import os
@@ -251,6 +252,14 @@ def test_unreadable_files_go_into_quarantine_and_come_back(planted, tmp_path):
     ("flags", "message"),
     [
         ([], "error: --data_dir=FOLDER is missing\n"),
+        (
+            ["--data_dir=tests", "--output_dir=tests/report"],
+            "error: `output_dir` must lie outside the photos. ",
+        ),
+        (
+            ["--data_dir=tests", "--quarantine=tests/aside"],
+            "error: `quarantine` must lie apart from the photos. ",
+        ),
         (["--restore"], "error: --restore wants --quarantine=FOLDER\n"),
         (["--data_dir=nowhere"], "error: no such folder: `data_dir`=nowhere\n"),
         (["--max_pixels=0"], "error: flag --max_pixels=0: "),
@@ -277,17 +286,27 @@ def test_a_split_file_is_checked_for_shared_pictures(clean_dir, tmp_path):
     (data_dir / "train" / name / "same.jpg").write_bytes(
         smaller((data_dir / "train" / name / "000.jpg").read_bytes())
     )
-    record = {
-        "data_dir": str(data_dir),
-        "train": {f"train/{name}/000.jpg": ""},
-        "validation": {f"train/{name}/same.jpg": ""},
-        "test": {f"test/{name}/000.jpg": ""},
-        "skipped": {},
+    paths = {
+        "train": f"train/{name}/000.jpg",
+        "validation": f"train/{name}/same.jpg",
+        "test": f"test/{name}/000.jpg",
     }
+    record = {"data_dir": str(data_dir), "skipped": {}}
+    for split, path in paths.items():
+        digest = hashlib.sha256((data_dir / path).read_bytes()).hexdigest()
+        record[split] = {path: digest}
     (tmp_path / "split.json").write_text(json.dumps(record))
-    result = check(data_dir, tmp_path, f"--split_file={tmp_path}/split.json")
+    flag = f"--split_file={tmp_path}/split.json"
+    result = check(data_dir, tmp_path, flag)
     assert result.returncode == 1
     assert "nearly the same in train and validation" in result.stdout
+    assert "as the split file says" not in result.stdout
+
+    (data_dir / paths["validation"]).unlink()
+    result = check(data_dir, tmp_path, flag)
+    assert result.returncode == 1
+    message = "Photos that are not as the split file says, the first: "
+    assert f"{message}{paths['validation']} is gone since" in result.stdout
 
 
 @pytest.fixture
@@ -322,6 +341,23 @@ def test_a_download_ends_with_the_check_and_is_not_repeated(
     assert len(server.requests) == 2
 
 
+def test_an_archive_of_class_folders_is_fetched_once_too(server, clean_dir, tmp_path):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for path in sorted((clean_dir / "train").rglob("*.jpg")):
+            archive.write(path, path.relative_to(clean_dir / "train"))
+    server.body = file.getvalue()
+    (tmp_path / "photos.zip").write_text("somebody's own")
+    flags = [f"--data_dir={tmp_path / 'photos'}", f"--url={server.url}"]
+    for _ in range(2):
+        result = run_script("download_data", *flags, f"--output_dir={tmp_path}")
+        assert (result.returncode, result.stderr) == (0, "")
+        assert "8 classes, 96 photos, 96 readable" in result.stdout
+    assert "nothing to download" in result.stdout
+    assert len(server.requests) == 1
+    assert (tmp_path / "photos.zip").read_text() == "somebody's own"
+
+
 def test_a_download_that_fails_ends_with_code_2(server, tmp_path):
     flags = [f"--data_dir={tmp_path / 'photos'}", f"--output_dir={tmp_path}"]
     result = run_script("download_data", *flags, f"--url={server.url}x")
@@ -330,11 +366,12 @@ def test_a_download_that_fails_ends_with_code_2(server, tmp_path):
     server.body = server.body[:-40]
     result = run_script("download_data", *flags, f"--url={server.url}")
     assert result.returncode == 2
-    assert "photos.zip is deleted, it was not a whole zip archive" in result.stderr
+    assert ".photos.download is not a whole zip archive" in result.stderr
+    assert not list(tmp_path.glob(".photos*"))
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "thesis.txt").write_text("precious")
     result = run_script("download_data", *flags, f"--url={server.url}")
     assert (result.returncode, result.stderr) == (
         2,
-        f"error: {tmp_path}/photos holds something else: choose another name\n",
+        f"error: {tmp_path}/photos is something else: choose another name\n",
     )

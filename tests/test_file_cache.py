@@ -4,6 +4,7 @@ import sqlite3
 import pytest
 
 from landmarks_tf import file_cache
+from landmarks_tf.file_cache import Passing
 from landmarks_tf.file_cache import map_files
 
 
@@ -75,6 +76,35 @@ def test_an_answer_stays_where_the_run_is_stopped_afterwards(paths, database):
     reader = Reader()
     list(map_files(reader, paths, "q", database))
     assert 0 < len(reader.asked) < 600
+
+
+def test_a_passing_answer_is_not_kept(paths, database):
+    def ask(path):
+        asked.append(path)
+        return Passing("busy")
+
+    asked = []
+    for _ in range(2):
+        assert list(map_files(ask, paths[:1], "q", database)) == ["busy"]
+    assert len(asked) == 2
+
+
+def test_an_edit_that_puts_the_time_back_is_seen(paths, database):
+    list(map_files(Reader(), paths[:1], "q", database))
+    before = os.stat(paths[0])
+    with open(paths[0], "w", encoding="utf-8") as file:
+        file.write("Contents 0")
+    os.utime(paths[0], ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert list(map_files(Reader(), paths[:1], "q", database)) == ["Contents 0"]
+
+
+def test_a_memory_damaged_inside_is_no_hindrance(paths, database):
+    list(map_files(Reader(), paths, "q", database))
+    contents = bytearray(database.read_bytes())
+    contents[4096:] = os.urandom(len(contents) - 4096)
+    database.write_bytes(contents)
+    expected = [f"contents {index}" for index in range(600)]
+    assert list(map_files(Reader(), paths, "q", database)) == expected
 
 
 @pytest.mark.parametrize("damage", ["no database", "folder", "locked"])

@@ -1,4 +1,5 @@
 import os
+import random
 
 import pytest
 from photo_corpus import CORPUS
@@ -6,6 +7,7 @@ from photo_corpus import draw_scene
 from PIL import Image
 
 from landmarks_tf.inspection import Inspection
+from landmarks_tf.inspection import find_format
 from landmarks_tf.inspection import inspect_photo
 from landmarks_tf.inspection import inspect_photos
 
@@ -48,26 +50,65 @@ def test_names_a_wrong_extension(tmp_path):
     assert inspection.conversions == ("PNG content in a file named .jpg",)
 
 
+def inspect(folder, name):
+    (found,) = inspect_photos(folder, [name], database=folder / "cache")
+    return found
+
+
 def test_names_what_is_no_readable_file(tmp_path):
     (tmp_path / "link.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    (tmp_path / "loop.jpg").symlink_to(tmp_path / "loop.jpg")
     os.mkfifo(tmp_path / "pipe.jpg")
     for name, problem in (
         ("link.jpg", "dangling link"),
+        ("loop.jpg", "too many levels of symbolic links"),
         ("nowhere.jpg", "no such file"),
         ("pipe.jpg", "a pipe or device, not a photo"),
     ):
-        assert inspect_photo(str(tmp_path / name)) == Inspection(problem)
+        assert inspect(tmp_path, name) == Inspection(problem)
 
 
-def test_names_a_file_that_must_not_be_read(tmp_path, monkeypatch):
-    path = tmp_path / "photo.jpg"
-    path.write_bytes(b"")
+def test_names_a_file_that_must_not_be_read_until_it_may(tmp_path, monkeypatch):
+    (tmp_path / "photo.jpg").write_bytes(CORPUS["JPEG"]())
 
     def refuse(*_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("builtins.open", refuse)  # root may read what it likes
-    assert inspect_photo(str(path)) == Inspection("permission denied")
+    with monkeypatch.context() as patch:
+        patch.setattr("builtins.open", refuse)  # root may read what it likes
+        assert inspect(tmp_path, "photo.jpg") == Inspection("permission denied")
+    assert inspect(tmp_path, "photo.jpg").problem == ""
+
+
+def test_tells_formats_by_the_header_alone(tmp_path):
+    path = tmp_path / "file"
+    for contents, expected in (
+        (CORPUS["JPEG"]()[:700], "JPEG"),
+        (CORPUS["PNG"]()[:100], "PNG"),
+        (b"\0\0\0\x18ftypheic" * 3, "HEIC is not supported: convert it to JPEG"),
+        (b"a text", ""),
+        (b"", ""),
+    ):
+        path.write_bytes(contents)
+        assert find_format(str(path)) == expected
+    assert find_format(str(tmp_path)) == ""
+    assert find_format(str(tmp_path / "nowhere")) == ""
+
+
+@pytest.mark.parametrize("kind", CORPUS)
+def test_damaged_photos_of_every_kind_are_named_or_read(tmp_path, kind):
+    contents = CORPUS[kind]()
+    rng = random.Random(kind)
+    path = tmp_path / "photo.jpg"
+    for _ in range(60):
+        damaged = bytearray(contents)
+        for _ in range(rng.randint(1, 4)):
+            # Half of them in the headers, where most of the structure is.
+            end = rng.choice((100, len(damaged)))
+            damaged[rng.randrange(end)] = rng.randrange(256)
+        path.write_bytes(damaged[: rng.choice((len(damaged), rng.randrange(1000)))])
+        found = inspect_photo(str(path), max_pixels=10**6)
+        assert bool(found.problem) != bool(found.width)
 
 
 def test_a_photo_over_the_limit_is_not_decoded(tmp_path):

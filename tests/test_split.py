@@ -291,19 +291,56 @@ def test_split_refuses_a_photo_that_has_changed(written):
     assert load_split(path, ("a",), names=["validation"]).labels("validation") == [0]
 
 
+def listed_again(catalog, rename=lambda path: path):
+    """The catalogue as a listing finds it, its photos renamed, with their hashes."""
+    hashes = hash_photos(catalog)
+    splits = {"train": (), "test": ()}
+    renamed = {}
+    for name, photos in catalog.splits.items():
+        for photo in photos:
+            path = rename(photo.path)
+            renamed[path] = hashes[photo.path]
+            side = "test" if path.startswith("test/") else "train"
+            label = "ab".index(path.split("/")[1])
+            splits[side] += (Photo(path, label),)
+    return replace(catalog, class_names=("a", "b"), splits=splits), renamed
+
+
 def test_an_earlier_split_is_taken_by_content(written):
     path, catalog = written
-    hashes = {f"renamed {p}": digest for p, digest in hash_photos(catalog).items()}
-    earlier = load_earlier(path, hashes)
-    assert [earlier[digest] for digest in hashes.values()] == [*SPLITS]
-    digest = hashes.pop("renamed test/a/1.jpg")
-    with pytest.raises(InvalidInput, match="^test/a/1.jpg is gone since the split of "):
-        load_earlier(path, hashes)
-    hashes["test/a/1.jpg"] = digest[::-1]
+    again, hashes = listed_again(catalog, lambda p: p.replace("1.jpg", "2.jpg"))
+    earlier = load_earlier(path, again, hashes)
+    assert [earlier[hashes[f"{name}/a/2.jpg"]] for name in SPLITS] == [*SPLITS]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("test/a/", "test/b/", "test/a/1.jpg is in the class b since the split of"),
+        ("test/a/1", "train/a/2", "test/a/1.jpg is gone since the split of"),
+        ("train/a/1", "test/a/2", "train/a/1.jpg has changed sides since the split"),
+    ],
+)
+def test_an_earlier_split_refuses_photos_that_moved(written, old, new, message):
+    path, catalog = written
+    again, hashes = listed_again(catalog, lambda p: p.replace(old, new))
+    if "gone" in message:
+        moved = new + ".jpg"
+        del hashes[moved]
+        kept = tuple(p for p in again.splits["train"] if p.path != moved)
+        again = replace(again, splits=again.splits | {"train": kept})
+    with pytest.raises(InvalidInput, match=f"^{message}"):
+        load_earlier(path, again, hashes)
+
+
+def test_an_earlier_split_refuses_photos_that_changed(written):
+    path, catalog = written
+    again, hashes = listed_again(catalog)
+    hashes["test/a/1.jpg"] = "another"
     with pytest.raises(InvalidInput, match="^test/a/1.jpg has changed since the split"):
-        load_earlier(path, hashes)
+        load_earlier(path, again, hashes)
     with pytest.raises(InvalidInput, match="^no such file: `split_file`=nowhere$"):
-        load_earlier(Path("nowhere"), hashes)
+        load_earlier(Path("nowhere"), again, hashes)
 
 
 def test_new_photos_are_those_that_the_split_does_not_name(written):
@@ -313,7 +350,10 @@ def test_new_photos_are_those_that_the_split_does_not_name(written):
     assert find_new(path, grown) == ["train/a/3.jpg"]
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"train": {}}', "{half"])
+LISTS = '{"train": ["x"], "validation": ["x"], "test": ["x"], "skipped": {}}'
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", LISTS, '{"train": {}}', "{half"])
 def test_a_damaged_split_is_refused(written, text):
     path, catalog = written
     path.write_text(text)
