@@ -20,6 +20,7 @@ from landmarks_tf import features
 from landmarks_tf import models
 from landmarks_tf import pipeline
 from landmarks_tf import split
+from landmarks_tf import split_file
 from landmarks_tf.catalog import Catalog
 from landmarks_tf.catalog import load_catalog
 from landmarks_tf.options import TrainingOptions
@@ -110,7 +111,7 @@ def main() -> None:
         learning_rate=3e-3,
     )
     listing = load_catalog(data_dir)
-    hashes = split.hash_photos(listing)
+    hashes = split_file.hash_photos(listing)
     photos, _ = split.split_catalog(listing, hashes, 0.1, 0.2, seed=0)
     seconds, accuracy = {}, {}
     with tempfile.TemporaryDirectory() as work:

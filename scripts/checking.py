@@ -15,7 +15,7 @@ from landmarks_tf import data_check
 from landmarks_tf import data_report
 from landmarks_tf import inspection
 from landmarks_tf import run_folder
-from landmarks_tf import split
+from landmarks_tf import split_file
 from landmarks_tf.catalog import Catalog
 from landmarks_tf.data_check import MIN_SIDE
 from landmarks_tf.data_check import Finding
@@ -84,8 +84,8 @@ def check(
     changes: list[str] = []
     if split_path:
         hashes = {path: found.sha256 for path, found in inspections.items()}
-        changes = list(split.find_changes(split_path, listing, hashes))
-        listing = split.apply_split(split_path, listing)
+        changes = list(split_file.find_changes(split_path, listing, hashes))
+        listing = split_file.apply_split(split_path, listing)
         kept = {photo.path for photo in listing.all_photos()}
         inspections = {p: found for p, found in inspections.items() if p in kept}
     files = [path for path in listing.visible_ignored() if not path.endswith("/")]

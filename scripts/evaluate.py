@@ -12,6 +12,7 @@ from absl import flags
 from landmarks_tf import catalog
 from landmarks_tf import run_folder
 from landmarks_tf import split
+from landmarks_tf import split_file
 from landmarks_tf.catalog import Catalog
 from landmarks_tf.errors import InvalidInput
 
@@ -57,8 +58,8 @@ def find_photos(split_path: Path, class_names: tuple[str, ...]) -> tuple[Catalog
     """Returns the photos to test on, and whether they are the run's own."""
     name = _SPLIT.value
     data_dir = Path(_DATA_DIR.value) if _DATA_DIR.value else None
-    if data_dir is None or split.is_split_of(split_path, data_dir, name):
-        return split.load_split(split_path, class_names, data_dir, [name]), True
+    if data_dir is None or split_file.is_split_of(split_path, data_dir, name):
+        return split_file.load_split(split_path, class_names, data_dir, [name]), True
     listing = catalog.load_evaluation_catalog(data_dir, name, class_names)
     inspections = checking.inspect(listing)
     photos, _ = checking.skip_unreadable(listing, inspections)

@@ -10,7 +10,7 @@ import command_line
 import tqdm
 
 from landmarks_tf import run_folder
-from landmarks_tf import split
+from landmarks_tf import split_file
 from landmarks_tf.catalog import Catalog
 from landmarks_tf.options import TrainingOptions
 
@@ -18,19 +18,20 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
-    from landmarks_tf.training import Progress
+    from landmarks_tf.checkpoints import Progress
 
 
 def fit_scratch(
     photos: Catalog, run_dir: Path, options: TrainingOptions
 ) -> "tuple[keras.Model, Progress]":
     """Trains the whole network on images."""
+    from landmarks_tf import checkpoints
     from landmarks_tf import models
     from landmarks_tf import pipeline
     from landmarks_tf import training
 
     checkpoints_dir = run_dir / run_folder.CHECKPOINTS
-    num_epochs = training.load_progress(checkpoints_dir).num_epochs
+    num_epochs = checkpoints.load_progress(checkpoints_dir).num_epochs
     size, num_classes = options.image_size, len(photos.class_names)
     return training.train_model(
         functools.partial(
@@ -48,6 +49,7 @@ def fit_transfer(
     photos: Catalog, run_dir: Path, options: TrainingOptions
 ) -> "tuple[keras.Model, Progress]":
     """Trains a head on what the frozen backbone sees, which it sees once."""
+    from landmarks_tf import checkpoints
     from landmarks_tf import models
     from landmarks_tf import pipeline
     from landmarks_tf import training
@@ -61,7 +63,7 @@ def fit_transfer(
         for name in ("train", "validation")
     }
     checkpoints_dir = run_dir / run_folder.CHECKPOINTS
-    num_epochs = training.load_progress(checkpoints_dir).num_epochs
+    num_epochs = checkpoints.load_progress(checkpoints_dir).num_epochs
     head, progress = training.train_model(
         functools.partial(
             models.build_head, extractor.output_shape[-1], len(photos.class_names)
@@ -91,7 +93,7 @@ def extract(
     from landmarks_tf import pipeline
 
     own = photos.splits[name]
-    hashes = split.load_hashes(run_dir / run_folder.SPLIT)
+    hashes = split_file.load_hashes(run_dir / run_folder.SPLIT)
 
     def make_images(indices: list[int]):
         chosen = {name: tuple(own[index] for index in indices)}

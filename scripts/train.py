@@ -19,6 +19,7 @@ from landmarks_tf import inspection
 from landmarks_tf import run_folder
 from landmarks_tf import sample_data
 from landmarks_tf import split
+from landmarks_tf import split_file
 from landmarks_tf.catalog import Catalog
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.options import CHOICES
@@ -123,7 +124,7 @@ def main(arguments: list[str]) -> int:
         print(f"{output_dir} is finished: nothing to resume")
         return 0
     if _SPLIT_FILE.value and not _RESUME.value:
-        split.load_hashes(Path(_SPLIT_FILE.value))  # refused before any work
+        split_file.load_hashes(Path(_SPLIT_FILE.value))  # refused before any work
     listing = list_data()
     run_folder.refuse_overlap(output_dir, listing.data_dir)
     run_dir = run_folder.begin(output_dir, _RESUME.value, _OVERWRITE.value)
@@ -173,11 +174,11 @@ def split_data(listing: Catalog, run_dir: Path, options: TrainingOptions) -> Cat
     split_path = run_dir / run_folder.SPLIT
     labels_path = run_dir / run_folder.LABELS
     if split_path.exists():
-        new = split.find_new(split_path, listing)
+        new = split_file.find_new(split_path, listing)
         if new:
             print(f"left out {len(new)} photos that are new, the first: {new[0]}")
         class_names = run_folder.load_class_names(labels_path)
-        return split.load_split(split_path, class_names, listing.data_dir)
+        return split_file.load_split(split_path, class_names, listing.data_dir)
     inspections = checking.inspect(listing)
     readable, skipped = checking.skip_unreadable(listing, inspections)
     if listing.splits["test"] and not readable.splits["test"]:
@@ -196,7 +197,7 @@ def split_data(listing: Catalog, run_dir: Path, options: TrainingOptions) -> Cat
     checking.print_skipped(photos, alike, "that another split shows")
     photos.require_all_classes("train")
     run_folder.write_class_names(labels_path, photos.class_names)
-    split.write_split(split_path, photos, hashes, skipped | alike)
+    split_file.write_split(split_path, photos, hashes, skipped | alike)
     for name in photos.classes_without("test"):
         print(f"warning: no test photos of class {name}", file=sys.stderr)
     counts = [f"{len(photos.splits[name])} {name}" for name in split.SPLITS]
@@ -209,7 +210,7 @@ def load_earlier(photos: Catalog, hashes: dict[str, str]) -> dict[str, str]:
     if not _SPLIT_FILE.value:
         return {}
     path = Path(_SPLIT_FILE.value)
-    earlier = split.load_earlier(path, photos, hashes)
+    earlier = split_file.load_earlier(path, photos, hashes)
     num_new = sum(hashes[p.path] not in earlier for p in photos.all_photos())
     print(f"split of {path}: kept; {num_new} photos are not in it")
     return earlier

@@ -10,10 +10,10 @@ import landmarks_tf
 PACKAGE = Path(landmarks_tf.__file__).parent
 # A module may import those before it; of the last four none imports another.
 ORDER = (
-    "errors architectures options file_cache catalog split preprocessing duplicates "
-    "inspection graph_preprocessing models evaluation plots run_folder sample_parts "
-    "sample_scenes sample_photo sample_data data_check data_report quarantine "
-    "download features pipeline training exporting prediction"
+    "errors architectures options file_cache catalog split split_file preprocessing "
+    "duplicates inspection graph_preprocessing models evaluation plots run_folder "
+    "sample_parts sample_scenes sample_photo sample_data data_check data_report "
+    "quarantine download features checkpoints pipeline training exporting prediction"
 ).split()
 BUILDERS = set(ORDER[-4:])
 

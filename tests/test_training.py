@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from landmarks_tf import checkpoints
 from landmarks_tf import pipeline
 from landmarks_tf import training
 from landmarks_tf.catalog import load_catalog
@@ -34,7 +35,7 @@ def photos(colored_dir):
 
 
 def train(photos, folder, options=OPTIONS):
-    first_epoch = training.load_progress(folder).num_epochs
+    first_epoch = checkpoints.load_progress(folder).num_epochs
     return training.train_model(
         lambda: build_scratch_model(options.preset, (64, 64), len(photos.class_names)),
         options,
@@ -53,7 +54,7 @@ def kill_in_epoch(monkeypatch, number):
             raise Killed
 
     monkeypatch.setattr(
-        training.CheckpointKeeper,
+        checkpoints.CheckpointKeeper,
         "on_train_batch_begin",
         on_train_batch_begin,
         raising=False,
@@ -69,7 +70,7 @@ def test_a_killed_run_resumes_to_the_same_weights_and_history(
         with pytest.raises(Killed):
             train(photos, tmp_path / "killed")
         monkeypatch.undo()
-        assert training.load_progress(tmp_path / "killed").num_epochs == number - 1
+        assert checkpoints.load_progress(tmp_path / "killed").num_epochs == number - 1
     resumed, resumed_progress = train(photos, tmp_path / "killed")
     assert resumed_progress.history == progress.history
     for old, new in zip(model.weights, resumed.weights):
@@ -96,7 +97,7 @@ def test_a_run_killed_while_writing_a_checkpoint_keeps_the_one_before(
         train(photos, tmp_path)
     monkeypatch.undo()
     assert (tmp_path / "unfinished").exists()
-    assert training.load_progress(tmp_path).num_epochs == 1
+    assert checkpoints.load_progress(tmp_path).num_epochs == 1
     assert train(photos, tmp_path)[1].num_epochs == OPTIONS.epochs
 
 
@@ -117,8 +118,8 @@ def run_of(accuracies, folder, patience=3, epochs=20, loss=1.0):
     early_stopping = keras.callbacks.EarlyStopping(
         "val_accuracy", mode="max", patience=patience
     )
-    progress = training.load_progress(folder)
-    keeper = training.CheckpointKeeper(folder, progress, early_stopping, epochs)
+    progress = checkpoints.load_progress(folder)
+    keeper = checkpoints.CheckpointKeeper(folder, progress, early_stopping, epochs)
     callbacks = keras.callbacks.CallbackList([early_stopping, keeper], model=model)
     model.stop_training = False
     callbacks.on_train_begin()
@@ -147,7 +148,7 @@ def test_the_best_epoch_is_kept_through_a_resume(tmp_path):
     run_of([0.1, 0.8], tmp_path, patience=9)
     progress = run_of([0.1, 0.8, 0.3, 0.7], tmp_path, patience=9)
     assert progress.best_epoch == 1
-    checkpoint = training.find_checkpoint(tmp_path)
+    checkpoint = checkpoints.find_checkpoint(tmp_path)
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.load_weights(checkpoint / "best.weights.h5")
     assert model.layers[0].get_weights()[0] == 1
@@ -161,14 +162,14 @@ def test_of_equal_accuracies_the_lower_loss_is_best():
         {"val_accuracy": 0.9, "val_loss": 0.4},
         {"val_accuracy": 0.9, "val_loss": 0.4},
     ]
-    assert training.Progress(tuple(rows)).best_epoch == 2
+    assert checkpoints.Progress(tuple(rows)).best_epoch == 2
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_with_a_reason(tmp_path):
     run_of([0.5], tmp_path)
     with pytest.raises(InvalidInput, match="not finite in epoch 2: lower"):
         run_of([0.5, 0.5], tmp_path, loss=float("nan"))
-    assert training.load_progress(tmp_path).num_epochs == 1
+    assert checkpoints.load_progress(tmp_path).num_epochs == 1
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
@@ -211,7 +212,9 @@ def test_history_is_a_table_with_a_row_an_epoch(tmp_path):
 
 
 def test_progress_tells_its_speed():
-    progress = training.Progress(({"val_accuracy": 1, "val_loss": 0},) * 3, True, 6.0)
+    progress = checkpoints.Progress(
+        ({"val_accuracy": 1, "val_loss": 0},) * 3, True, 6.0
+    )
     assert training.describe_progress(progress, 100) == {
         "epochs": 3,
         "best_epoch": 1,
