@@ -55,16 +55,22 @@ def skip_unreadable(
     with command_line.quiet_stderr():
         # What Pillow can decode, TensorFlow must too, or training ends at that photo.
         skipped |= pipeline.find_unreadable(photos.without(skipped))
-    print_skipped(photos, skipped, "that cannot be read")
+    name_skipped(photos, skipped)
     return photos.without(skipped), skipped
 
 
-def print_skipped(photos: Catalog, skipped: Mapping[str, str], which: str) -> None:
-    """Names photos that are left out, the first of very many, and counts them."""
+def name_skipped(photos: Catalog, skipped: Mapping[str, str]) -> None:
+    """Names photos that are left out, the first of very many."""
     for path, reason in itertools.islice(skipped.items(), _MAX_NAMED):
         print(f"skipped {photos.data_dir / path}: {reason}", file=sys.stderr)
-    if skipped:
-        print(f"skipped {len(skipped)} photos {which}", file=sys.stderr)
+
+
+def print_left_out(**counts: int) -> None:
+    """Prints one line of how many photos are left out and why, if there are any."""
+    parts = [f"{n} {why.replace('_', ' ')}" for why, n in counts.items() if n]
+    if parts:
+        total = sum(counts.values())
+        print(f"left out {total} photos: {', '.join(parts)}", file=sys.stderr)
 
 
 def check(

@@ -62,7 +62,8 @@ def find_photos(split_path: Path, class_names: tuple[str, ...]) -> tuple[Catalog
         return split_file.load_split(split_path, class_names, data_dir, [name]), True
     listing = catalog.load_evaluation_catalog(data_dir, name, class_names)
     inspections = checking.inspect(listing)
-    photos, _ = checking.skip_unreadable(listing, inspections)
+    photos, skipped = checking.skip_unreadable(listing, inspections)
+    checking.print_left_out(cannot_be_read=len(skipped))
     if not photos.splits[name]:
         raise InvalidInput(f"no readable photos in {data_dir}")
     return photos, False

@@ -194,7 +194,10 @@ def split_data(listing: Catalog, run_dir: Path, options: TrainingOptions) -> Cat
         inspection.group_duplicates(inspections),
         load_earlier(readable, hashes),
     )
-    checking.print_skipped(photos, alike, "that another split shows")
+    checking.name_skipped(photos, alike)
+    checking.print_left_out(
+        cannot_be_read=len(skipped), show_what_another_split_shows=len(alike)
+    )
     photos.require_all_classes("train")
     run_folder.write_class_names(labels_path, photos.class_names)
     split_file.write_split(split_path, photos, hashes, skipped | alike)

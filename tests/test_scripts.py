@@ -192,10 +192,9 @@ def test_bad_and_leaked_photos_are_skipped_and_an_older_run_is_replaced(
         f"({re.search('[0-9]+ bytes', result.stderr)[0]} not processed))",
         f"skipped {data_dir}/test/1.green/text.jpg: not a photo (of JPEG, PNG, WebP, "
         "GIF or BMP format)",
-        "skipped 3 photos that cannot be read",
         f"skipped {data_dir}/train/0.red/leak.jpg: the same picture as "
         "test/0.red/00.jpg",
-        "skipped 1 photos that another split shows",
+        "left out 4 photos: 3 cannot be read, 1 show what another split shows",
         "warning: no test photos of class 2.blue",
     ]
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
@@ -355,6 +354,7 @@ def test_evaluate_takes_other_photos_and_leaves_the_run_alone(
     result = run_script("evaluate", f"--model_dir={own}", f"--data_dir={other}")
     assert result.returncode == 0, result.stderr
     assert "bad.jpg: not a photo" in result.stderr
+    assert "left out 1 photos: 1 cannot be read\n" in result.stderr
     assert re.search("^test: top-1 .*, 6 photos$", result.stdout, re.M)
     assert (own / "metrics.json").read_bytes() == before
     (other / "9.violet").mkdir()
