@@ -141,7 +141,7 @@ def _thumbnail(path: str) -> str:
     try:
         _, upright = preprocessing.read_photo(path)
     except InvalidInput:
-        return ""
+        return file_cache.Passing()
     upright.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
     file = io.BytesIO()
     upright.save(file, "JPEG", quality=75)

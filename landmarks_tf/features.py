@@ -49,8 +49,9 @@ def extract_features(
     database = database or file_cache.cache_dir() / "features.sqlite"
     with contextlib.closing(file_cache.connect(database, _SCHEMA)) as table:
         for key in keys:
-            row = table.execute("SELECT vector FROM features WHERE key = ?", (key,))
-            vectors.update((key, vector) for (vector,) in row)
+            query = "SELECT vector FROM features WHERE key = ?"
+            if row := file_cache.look_up(table, query, (key,)):
+                vectors[key] = row[0]
         missing = [index for index, key in enumerate(keys) if key not in vectors]
         progress(len(keys) - len(missing))
         rows = _compute(

@@ -60,7 +60,7 @@ def map_files(
                 (os.path.abspath(os.fsencode(path)), question, _state(path))
                 for path in paths[start : start + _CHUNK_SIZE]
             ]
-            known = [_look_up(table, key) for key in keys]
+            known = [_known(table, key) for key in keys]
             unknown = [key for key, answer in zip(keys, known) if answer is None]
             fresh = list(pool.map(lambda key: ask(os.fsdecode(key[0])), unknown))
             rows = [(*key, answer) for key, answer in zip(unknown, fresh)]
@@ -114,13 +114,16 @@ def _open_table(database: str, schema: str) -> sqlite3.Connection:
     return table
 
 
-def _look_up(table: sqlite3.Connection, key: tuple[bytes, str, str]) -> str | None:
-    path, question, state = key
+def look_up(table: sqlite3.Connection, query: str, values: tuple) -> tuple | None:
+    """Returns the first row of a query; none where the file is damaged."""
     try:
-        row = table.execute(
-            "SELECT state, answer FROM answers WHERE path = ? AND question = ?",
-            (path, question),
-        ).fetchone()
-    except sqlite3.Error:  # a damaged file
+        return table.execute(query, values).fetchone()
+    except sqlite3.Error:
         return None
+
+
+def _known(table: sqlite3.Connection, key: tuple[bytes, str, str]) -> str | None:
+    path, question, state = key
+    query = "SELECT state, answer FROM answers WHERE path = ? AND question = ?"
+    row = look_up(table, query, (path, question))
     return row[1] if row and state and row[0] == state else None

@@ -144,7 +144,9 @@ def find_unreadable(photos: Catalog) -> dict[str, str]:
         try:
             with open(path, "rb") as file:
                 decode(file.read())
-        except (OSError, tf.errors.InvalidArgumentError):
+        except OSError as error:
+            return file_cache.Passing(error.strerror or error)
+        except tf.errors.InvalidArgumentError:
             # Pillow knows the words for it.
             reason = preprocessing.unreadable_reason(path)
             return reason or "TensorFlow cannot decode it"

@@ -36,12 +36,13 @@ def split_catalog(
 
     Args:
         catalog: with the splits `train` and `test`.
-        hashes: content hash by path, see `hash_photos`.
+        hashes: content hash by path, see `split_file.hash_photos`.
         validation_fraction: of the training photos, after the test photos are out.
         test_fraction: of all photos; used only where `test` is empty.
         seed: another seed, another split.
         groups: of paths that show the same picture and must not be divided.
-        earlier: split by content hash, see `load_earlier`: these photos stay there.
+        earlier: split by content hash, see `split_file.load_earlier`: these photos
+            stay there.
 
     Returns:
         the catalog with the splits `train`, `validation` and `test`, and the reason by
@@ -172,6 +173,4 @@ def _allocate(counts: Mapping[int, int], fraction: float) -> dict[int, int]:
     )
     for label in by_remainder[: total - sum(shares.values())]:
         shares[label] += 1
-    if sum(shares.values()) == 0:
-        raise InvalidInput("too few photos to hold any out: add photos to a class")
     return shares

@@ -165,7 +165,8 @@ def list_data() -> Catalog:
     print(f"{data_dir}: {len(listing.class_names)} classes", flush=True)
     ignored = listing.visible_ignored()
     if ignored:
-        print(f"ignored {len(ignored)} that are no photos, the first: {ignored[0]}")
+        count, first = len(ignored), ignored[0]
+        print(f"ignored {count} that are no photos of a class, the first: {first}")
     return listing
 
 

@@ -108,6 +108,15 @@ def test_a_run_that_is_stopped_keeps_what_it_had(extractor, tmp_path):
     assert photos.asked == [6]
 
 
+def test_a_damaged_memory_is_no_hindrance(extractor, kept):
+    contents = bytearray(kept.read_bytes())
+    contents[4096:] = bytes(len(contents) - 4096)
+    kept.write_bytes(contents)
+    photos = Photos()
+    assert extract_features(extractor, CONTENTS, photos, kept).shape == (7, 1280)
+    assert photos.asked == list(range(7))
+
+
 def test_the_same_photo_twice_is_computed_and_placed_twice(extractor, tmp_path):
     contents = [*CONTENTS[:6], CONTENTS[0]]
     features = extract_features(extractor, contents, Photos(), tmp_path / "f.sqlite")

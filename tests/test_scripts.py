@@ -67,7 +67,10 @@ def test_a_run_leaves_every_file_of_the_contract(run_dir):
 
 def test_a_run_tells_what_it_did(run_dir):
     log = (run_dir / "log.txt").read_text()
-    assert "ignored 1 that are no photos, the first: train/0.red/notes.txt" in log
+    assert (
+        "ignored 1 that are no photos of a class, the first: train/0.red/notes.txt"
+        in log
+    )
     assert "photos: 34 train, 3 validation, 15 test" in log
     assert re.search(
         r"^test: top-1 100.0% \(95 % interval 79.6% to 100.0%\)", log, re.M
