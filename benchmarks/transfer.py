@@ -7,23 +7,27 @@ from before. The alternative is Keras's plain `fit` of the whole model with its 
 frozen, on images that are decoded once and kept in memory.
 """
 
+import os
 import sys
 import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
 
-import keras
-from measuring import report
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as scripts/train.py does
 
-from landmarks_tf import features
-from landmarks_tf import models
-from landmarks_tf import pipeline
-from landmarks_tf import split
-from landmarks_tf import split_file
-from landmarks_tf.catalog import Catalog
-from landmarks_tf.catalog import load_catalog
-from landmarks_tf.options import TrainingOptions
+import keras  # noqa: E402
+from measuring import report  # noqa: E402
+
+from landmarks_tf import features  # noqa: E402
+from landmarks_tf import models  # noqa: E402
+from landmarks_tf import pipeline  # noqa: E402
+from landmarks_tf import split  # noqa: E402
+from landmarks_tf import split_file  # noqa: E402
+from landmarks_tf.catalog import Catalog  # noqa: E402
+from landmarks_tf.catalog import load_catalog  # noqa: E402
+from landmarks_tf.options import TrainingOptions  # noqa: E402
+from landmarks_tf.pixel_cache import MemoryCache  # noqa: E402
 
 # Of validation accuracy: the two draw other dropout masks.
 MAX_DIFFERENCE = 0.02
@@ -73,7 +77,7 @@ def with_features(
     accuracy = fit(
         head,
         pipeline.make_feature_training_dataset(
-            rows["train"], photos.labels("train"), options
+            rows["train"][:, None], photos.labels("train"), options
         ),
         pipeline.make_feature_dataset(
             rows["validation"], photos.labels("validation"), options.batch_size
@@ -85,14 +89,15 @@ def with_features(
 
 
 def plain(photos: Catalog, options: TrainingOptions, work: Path) -> float:
+    cache = MemoryCache()
     size = (options.image_size, options.image_size)
     model = models.build_transfer_model(
         options.backbone, options.backbone_weights, size, len(photos.class_names)
     )
     accuracy = fit(
         model,
-        pipeline.make_training_dataset(photos, options),
-        pipeline.make_dataset(photos, "validation", size, options.batch_size),
+        pipeline.make_training_dataset(photos, options, cache=cache),
+        pipeline.make_dataset(photos, "validation", size, options.batch_size, cache),
         options,
     )
     model.save(work / "plain.keras")

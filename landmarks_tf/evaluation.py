@@ -101,6 +101,34 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     return max(0.0, center - half), min(1.0, center + half)
 
 
+def compare_answers(first: np.ndarray, second: np.ndarray) -> dict:
+    """Returns whether two networks differ by more than chance on the same photos.
+
+    McNemar's test in its exact form (Psychometrika 12 (1947), 153-157): were the two
+    equally good, then of the photos that just one of them knows each would have half
+    of them on average.
+
+    Args:
+        first: bool `[num_images]`, where the first answer of one network is right.
+        second: of the other.
+
+    Returns:
+        `num_images`; `only_first` and `only_second`, how many just one knows;
+        `p_value`, two-sided, in [0, 1].
+    """
+    only_first = int(np.sum(first & ~second))
+    only_second = int(np.sum(second & ~first))
+    trials = only_first + only_second
+    few = range(min(only_first, only_second) + 1)
+    tail = sum(math.comb(trials, count) for count in few) / 2**trials
+    return {
+        "num_images": len(first),
+        "only_first": only_first,
+        "only_second": only_second,
+        "p_value": min(1.0, 2 * tail),
+    }
+
+
 def _per_class(
     is_right: np.ndarray, labels: np.ndarray, class_names: Sequence[str]
 ) -> dict:

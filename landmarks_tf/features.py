@@ -6,6 +6,8 @@ Owns the memory of features, keyed by all that they depend on. Does not own the 
 
 import contextlib
 import hashlib
+import inspect
+import os
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from landmarks_tf import augmentation
 from landmarks_tf import file_cache
 from landmarks_tf import graph_preprocessing
 from landmarks_tf import models
@@ -34,7 +37,7 @@ def extract_features(
 
     Args:
         extractor: from images to features `[batch, num_features]`.
-        contents: a hash of each photo's bytes.
+        contents: for each photo a hash of its bytes, or of them and a view's seed.
         make_images: from the indices of photos to batches of the contract's images, in
             the same order, each with something else.
         database: file of the memory; default: in the user's cache folder.
@@ -65,6 +68,22 @@ def extract_features(
     return np.frombuffer(flat, np.float32).reshape(len(keys), -1)
 
 
+def choose_view_seeds(content: str, num_views: int, seed: int) -> list[int]:
+    """Returns what `pipeline.make_dataset` needs to show views of a photo.
+
+    Args:
+        content: a hash of the photo's bytes: each photo has crops of its own.
+        num_views: how many.
+        seed: of the run.
+
+    Returns:
+        0, which is the photo itself, and a positive number for each further view.
+    """
+    texts = [f"{content} {seed} {view}".encode() for view in range(1, num_views)]
+    digests = [hashlib.sha256(text).digest() for text in texts]
+    return [0, *(int.from_bytes(digest[:7]) + 1 for digest in digests)]
+
+
 def digest_extractor(extractor: keras.Model) -> bytes:
     """Returns a digest of all that features depend on besides a photo's bytes.
 
@@ -72,10 +91,13 @@ def digest_extractor(extractor: keras.Model) -> bytes:
     it and that which prepares its images, and the versions of the libraries below.
     """
     digest = hashlib.sha256()
-    facts = [extractor.name, extractor.input_shape, keras.__version__, tf.__version__]
+    # oneDNN computes the same in another order.
+    onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS")
+    versions = keras.__version__, tf.__version__
+    facts = [extractor.name, extractor.input_shape, versions, onednn]
     digest.update(repr(facts).encode())
-    for source in (models.__file__, graph_preprocessing.__file__):
-        digest.update(Path(source).read_bytes())
+    for source in (models, graph_preprocessing, augmentation):
+        digest.update(inspect.getsource(source).encode())
     for weight in extractor.weights:
         digest.update(f"{weight.shape} {weight.dtype}".encode())
         digest.update(np.asarray(weight).tobytes())

@@ -57,7 +57,7 @@ def map_files(
     ):
         for start in range(0, len(paths), _CHUNK_SIZE):
             keys = [
-                (os.path.abspath(os.fsencode(path)), question, _state(path))
+                (os.path.abspath(os.fsencode(path)), question, file_state(path))
                 for path in paths[start : start + _CHUNK_SIZE]
             ]
             known = [_known(table, key) for key in keys]
@@ -70,7 +70,7 @@ def map_files(
             yield from (next(answers) if answer is None else answer for answer in known)
 
 
-def _state(path: str) -> str:
+def file_state(path: str) -> str:
     """Returns what changes with a file; empty for what is not there."""
     try:
         status = os.stat(path)

@@ -15,9 +15,11 @@ CHOICES = {
     "model": ("scratch", "transfer"),
     "preset": tuple(SCRATCH_PRESETS),
     "backbone": tuple(BACKBONES),
+    "augmentation": ("none", "crop_flip"),
     "learning_rate_schedule": ("constant", "cosine"),
     "mixed_precision": ("none", "bfloat16", "float16"),
 }
+_COUNTS = ("image_size", "batch_size", "cached_views", "epochs", "patience_epochs")
 # Six halvings leave at least one pixel.
 MIN_SCRATCH_IMAGE_SIZE = 64
 
@@ -36,6 +38,8 @@ class TrainingOptions:
     backbone_weights: str = "imagenet"
     image_size: int = 800
     batch_size: int = 8
+    augmentation: str = "none"
+    cached_views: int = 8
     epochs: int = 30
     learning_rate: float = 2e-4
     learning_rate_schedule: str = "constant"
@@ -49,7 +53,7 @@ class TrainingOptions:
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():
             self._require(name, getattr(self, name) in allowed, f"one of {allowed}")
-        for name in ("image_size", "batch_size", "epochs", "patience_epochs"):
+        for name in _COUNTS:
             self._require(name, getattr(self, name) >= 1, "a positive integer")
         self._require("learning_rate", self.learning_rate > 0, "greater than 0")
         self._require("seed", 0 <= self.seed < 2**31, "in 0..2147483647")
@@ -59,6 +63,10 @@ class TrainingOptions:
         if self.model == "transfer":
             wanted = "'none' with a transfer model: its features are float32"
             self._require("mixed_precision", self.mixed_precision == "none", wanted)
+            if self.augmentation != "none":
+                is_enough = self.cached_views >= 2
+                wanted = "at least 2 with augmentation: the first view is the photo"
+                self._require("cached_views", is_enough, wanted)
         if self.model == "scratch":
             is_enough = self.image_size >= MIN_SCRATCH_IMAGE_SIZE
             wanted = f"at least {MIN_SCRATCH_IMAGE_SIZE} (six poolings halve it)"

@@ -8,20 +8,28 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from landmarks_tf import file_cache
+from landmarks_tf import augmentation
 from landmarks_tf import graph_preprocessing
-from landmarks_tf import preprocessing
+from landmarks_tf import pixel_cache
 from landmarks_tf.catalog import Catalog
 from landmarks_tf.options import TrainingOptions
+from landmarks_tf.pixel_cache import PixelCache
 from landmarks_tf.preprocessing import ImageSize
 from landmarks_tf.preprocessing import as_image_size
 
-# A split whose decoded images take no more than this is kept in memory.
-MAX_CACHED_BYTES = 2**30
+# AUTOTUNE begins with one and takes most of a first epoch to find this.
+_NUM_PARALLEL = os.cpu_count()
+# Batches. AUTOTUNE takes gigabytes where training is slower than reading.
+_NUM_PREFETCHED = 2
 
 
 def make_dataset(
-    photos: Catalog, split: str, image_size: ImageSize, batch_size: int
+    photos: Catalog,
+    split: str,
+    image_size: ImageSize,
+    batch_size: int,
+    cache: PixelCache | None = None,
+    view_seeds: Sequence[int] | None = None,
 ) -> tf.data.Dataset:
     """Returns every photo of a split once, in the split's order, for evaluation.
 
@@ -30,46 +38,52 @@ def make_dataset(
         split: a name of its splits.
         image_size: (height, width) in pixels, or one integer for a square.
         batch_size: photos a batch.
+        cache: where decoded photos are kept for the next time through.
+        view_seeds: for each photo of which view is shown; 0 for the photo itself.
 
     Returns:
         batches of (images float32 `[batch, height, width, 3]`, RGB, in [0, 1], labels
         int32 `[batch]`); the last batch holds what is left.
     """
-    pixels = _load_pixels(_examples(photos, split), image_size)
-    return _batches(_cached(pixels), batch_size).prefetch(tf.data.AUTOTUNE)
+    examples = _examples(photos, split, image_size, cache)
+    pixels = _load_pixels(examples, image_size, cache)
+    if view_seeds is not None:
+        pixels = _views(pixels, view_seeds)
+    return _batches(pixels, batch_size).prefetch(_NUM_PREFETCHED)
 
 
 def make_training_dataset(
-    photos: Catalog, options: TrainingOptions, initial_epoch: int = 0
+    photos: Catalog,
+    options: TrainingOptions,
+    initial_epoch: int = 0,
+    cache: PixelCache | None = None,
 ) -> tf.data.Dataset:
     """Returns the epochs of a run one after the other, each shuffled anew.
 
-    The order of an epoch depends on the seed and its number alone, so that a resumed
-    run sees what the run that was never stopped would have seen.
+    The order of an epoch and its random views depend on the seed and its number
+    alone, so that a resumed run sees what the run that was never stopped would have
+    seen.
 
     Returns:
         batches as `make_dataset` gives, from `initial_epoch` to the last epoch; each
         epoch holds every training photo once and ends with a batch of what is left.
     """
-    examples = _examples(photos, "train")
-    pixels = _load_pixels(examples, options.image_size)
-    cached = _cached(pixels)
 
-    def load(shuffled: tf.data.Dataset) -> tf.data.Dataset:
-        if cached is pixels:
-            shuffled = _load_pixels(shuffled, options.image_size)
-        return _batches(shuffled, options.batch_size)
+    # Names are shuffled, not images: the buffer holds all of them.
+    def load(shuffled: tf.data.Dataset, epoch: tf.Tensor) -> tf.data.Dataset:
+        pixels = _load_pixels(shuffled, options.image_size, cache)
+        if options.augmentation == "crop_flip":
+            pixels = _augmented(pixels, options.seed, epoch)
+        return _batches(pixels, options.batch_size)
 
-    # Names are shuffled, not images, unless the images are in memory anyway: the
-    # buffer holds all of them. The order is the same.
-    source = examples if cached is pixels else cached
-    return _shuffled_epochs(source, load, options, initial_epoch)
+    examples = _examples(photos, "train", options.image_size, cache)
+    return _shuffled_epochs(examples, load, options, initial_epoch)
 
 
 def make_feature_dataset(
     features: np.ndarray, labels: Sequence[int], batch_size: int
 ) -> tf.data.Dataset:
-    """Returns features with their labels in order, for evaluation.
+    """Returns the features of photos with their labels in order, for evaluation.
 
     Args:
         features: float32 `[num_photos, num_features]`.
@@ -88,11 +102,24 @@ def make_feature_training_dataset(
     options: TrainingOptions,
     initial_epoch: int = 0,
 ) -> tf.data.Dataset:
-    """Returns epochs as `make_training_dataset` does, of features in their place."""
-    examples = _feature_examples(features, labels)
+    """Returns epochs as `make_training_dataset` does, of features in their place.
 
-    def load(shuffled: tf.data.Dataset) -> tf.data.Dataset:
-        return shuffled.batch(options.batch_size)
+    Args:
+        features: float32 `[num_photos, num_views, num_features]`; an epoch shows one
+            view of each photo.
+        labels: of the photos.
+        options: of the run.
+        initial_epoch: the first to come.
+    """
+    examples = _feature_examples(features, labels)
+    num_views = features.shape[1]
+
+    def load(shuffled: tf.data.Dataset, epoch: tf.Tensor) -> tf.data.Dataset:
+        def choose(place: tf.Tensor, example: tuple) -> tuple:
+            # The place is random already, and another in each epoch.
+            return example[0][(epoch + place) % num_views], example[1]
+
+        return shuffled.enumerate().map(choose).batch(options.batch_size)
 
     return _shuffled_epochs(examples, load, options, initial_epoch)
 
@@ -104,7 +131,7 @@ def _feature_examples(features: np.ndarray, labels: Sequence[int]) -> tf.data.Da
 
 def _shuffled_epochs(
     examples: tf.data.Dataset,
-    load: Callable[[tf.data.Dataset], tf.data.Dataset],
+    load: Callable[[tf.data.Dataset, tf.Tensor], tf.data.Dataset],
     options: TrainingOptions,
     initial_epoch: int,
 ) -> tf.data.Dataset:
@@ -118,70 +145,74 @@ def _shuffled_epochs(
         shuffled = examples.shuffle(
             len(examples), seed=epoch, reshuffle_each_iteration=False
         )
-        return load(shuffled)
+        return load(shuffled, epoch)
 
     epochs = tf.data.Dataset.range(initial_epoch, options.epochs)
     steps = math.ceil(len(examples) / options.batch_size) * len(epochs)
     dataset = epochs.flat_map(one_epoch)
     # Of a flat_map TensorFlow cannot tell by itself how long it is.
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
-    return dataset.prefetch(tf.data.AUTOTUNE)
+    return dataset.prefetch(_NUM_PREFETCHED)
 
 
-def find_unreadable(photos: Catalog) -> dict[str, str]:
-    """Decodes every photo as training will, in parallel, or remembers it.
-
-    Returns:
-        for each photo that cannot be decoded, the reason in a few words by its
-        relative path, in the catalog's order.
-    """
-    # As a graph: step by step in Python, this takes ten times as long.
-    decode = tf.function(
-        graph_preprocessing.decode, input_signature=[tf.TensorSpec([], tf.string)]
-    )
-
-    def unreadable_reason(path: str) -> str:
-        try:
-            with open(path, "rb") as file:
-                decode(file.read())
-        except OSError as error:
-            return file_cache.Passing(error.strerror or error)
-        except tf.errors.InvalidArgumentError:
-            # Pillow knows the words for it.
-            reason = preprocessing.unreadable_reason(path)
-            return reason or "TensorFlow cannot decode it"
-        return ""
-
-    names = [photo.path for photo in photos.all_photos()]
-    files = [str(photos.data_dir / name) for name in names]
-    question = f"decode 1, TensorFlow {tf.__version__}"
-    reasons = file_cache.map_files(unreadable_reason, files, question)
-    return {name: reason for name, reason in zip(names, reasons) if reason}
-
-
-def _examples(photos: Catalog, split: str) -> tf.data.Dataset:
+def _examples(
+    photos: Catalog, split: str, image_size: ImageSize, cache: PixelCache | None
+) -> tf.data.Dataset:
+    """Returns (path, key in the cache, label) of each photo; no cache, empty keys."""
+    files = photos.absolute_paths(split)
     # As bytes: file names need not be UTF-8.
-    files = [os.fsencode(path) for path in photos.absolute_paths(split)]
-    paths = tf.constant(files, tf.string)
+    paths = tf.constant([os.fsencode(path) for path in files], tf.string)
+    keys = [""] * len(files)
+    if cache is not None:
+        keys = pixel_cache.name_keys(files, as_image_size(image_size))
     labels = tf.constant(photos.labels(split), tf.int32)
-    return tf.data.Dataset.from_tensor_slices((paths, labels))
+    columns = paths, tf.constant(keys, tf.string), labels
+    return tf.data.Dataset.from_tensor_slices(columns)
 
 
-def _load_pixels(examples: tf.data.Dataset, image_size: ImageSize) -> tf.data.Dataset:
+def _load_pixels(
+    examples: tf.data.Dataset, image_size: ImageSize, cache: PixelCache | None
+) -> tf.data.Dataset:
     """Turns paths into uint8 images."""
     height_width = as_image_size(image_size)
 
-    def load(path: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        contents = tf.io.read_file(path)
-        return graph_preprocessing.preprocess(contents, height_width), label
+    def load(path: tf.Tensor, key: tf.Tensor, label: tf.Tensor) -> tuple:
+        def decode() -> tf.Tensor:
+            return graph_preprocessing.preprocess(tf.io.read_file(path), height_width)
 
-    return examples.map(load, num_parallel_calls=tf.data.AUTOTUNE)
+        if cache is None:
+            return decode(), label
+        return pixel_cache.load_or_keep(cache, key, decode, height_width), label
+
+    return examples.map(load, num_parallel_calls=_NUM_PARALLEL)
 
 
-def _cached(pixels: tf.data.Dataset) -> tf.data.Dataset:
-    """Keeps decoded images in memory from the first epoch on, if they are small."""
-    num_bytes = len(pixels) * math.prod(pixels.element_spec[0].shape)
-    return pixels.cache() if num_bytes <= MAX_CACHED_BYTES else pixels
+def _augmented(pixels: tf.data.Dataset, seed: int, epoch: tf.Tensor) -> tf.data.Dataset:
+    """Takes another random view of each image in each epoch."""
+    num_images = tf.cast(len(pixels), tf.int64)
+
+    def augment(place: tf.Tensor, example: tuple) -> tuple:
+        own = tf.stack([tf.constant(seed, tf.int64), epoch * num_images + place])
+        return augmentation.crop_and_flip(example[0], own), example[1]
+
+    return pixels.enumerate().map(augment, num_parallel_calls=_NUM_PARALLEL)
+
+
+def _views(pixels: tf.data.Dataset, seeds: Sequence[int]) -> tf.data.Dataset:
+    """Takes the view of each image that its seed says."""
+
+    def look(example: tuple, seed: tf.Tensor) -> tuple:
+        image, label = example
+        view = tf.cond(
+            seed == 0,
+            lambda: image,
+            lambda: augmentation.crop_and_flip(image, tf.stack([seed, 0])),
+        )
+        return view, label
+
+    numbers = tf.data.Dataset.from_tensor_slices(tf.constant(seeds, tf.int64))
+    pairs = tf.data.Dataset.zip(pixels, numbers)
+    return pairs.map(look, num_parallel_calls=_NUM_PARALLEL)
 
 
 def _batches(pixels: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
@@ -190,6 +221,4 @@ def _batches(pixels: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
     def to_contract(pixels: tf.Tensor, labels: tf.Tensor) -> tuple:
         return graph_preprocessing.normalize(pixels), labels
 
-    return pixels.batch(batch_size).map(
-        to_contract, num_parallel_calls=tf.data.AUTOTUNE
-    )
+    return pixels.batch(batch_size).map(to_contract, num_parallel_calls=_NUM_PARALLEL)

@@ -4,9 +4,12 @@ A `.tflite` file is answered without importing TensorFlow.
 """
 
 import os
+import threading
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
+from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +20,9 @@ from landmarks_tf import run_folder
 from landmarks_tf.catalog import is_photo_name
 from landmarks_tf.errors import InvalidInput
 
-_BATCH_SIZE = 8
+_NUM_CORES = os.cpu_count() or 1
+# At least 8 photos, and as many for each core.
+_BATCH_SIZE = -(-8 // _NUM_CORES) * _NUM_CORES
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Classifier:
         class_names: tuple of str `[num_classes]`.
         image_size: (height, width) in pixels of the images it takes.
         predict: from images float32 `[batch, height, width, 3]`, RGB, in [0, 1], to
-            probabilities float32 `[batch, num_classes]`.
+            probabilities float32 `[batch, num_classes]`; threads may share it.
     """
 
     class_names: tuple[str, ...]
@@ -44,17 +49,34 @@ class Classifier:
             for each path, in order, the path with probabilities float32
             `[num_classes]`, or with the reason why the file cannot be read.
         """
-        for start in range(0, len(paths), _BATCH_SIZE):
-            chunk = paths[start : start + _BATCH_SIZE]
-            loaded = [_try_load(path, self.image_size) for path in chunk]
-            readable = [pixels for pixels in loaded if isinstance(pixels, np.ndarray)]
-            probabilities = iter(())
-            if readable:
-                images = preprocessing.normalize(np.stack(readable))
-                probabilities = iter(self.predict(images))
-            for path, pixels in zip(chunk, loaded):
-                is_readable = isinstance(pixels, np.ndarray)
-                yield path, next(probabilities) if is_readable else pixels
+        chunks = [
+            paths[start : start + _BATCH_SIZE]
+            for start in range(0, len(paths), _BATCH_SIZE)
+        ]
+        with ThreadPoolExecutor(_NUM_CORES) as pool:
+
+            def begin(chunk: Sequence[Path]) -> list[Future]:
+                return [pool.submit(_try_load, path, self.image_size) for path in chunk]
+
+            # While some photos are answered, the next ones are decoded.
+            ahead = begin(chunks[0]) if chunks else []
+            for chunk, next_chunk in zip(chunks, [*chunks[1:], ()]):
+                loaded = [future.result() for future in ahead]
+                ahead = begin(next_chunk)
+                yield from zip(chunk, self._answer(loaded))
+
+    def _answer(
+        self, loaded: Sequence[np.ndarray | InvalidInput]
+    ) -> Iterator[np.ndarray | InvalidInput]:
+        """Yields the probabilities of photos, or why they cannot be read."""
+        readable = [pixels for pixels in loaded if isinstance(pixels, np.ndarray)]
+        probabilities = iter(())
+        if readable:
+            images = preprocessing.normalize(np.stack(readable))
+            probabilities = iter(self.predict(images))
+        for pixels in loaded:
+            is_readable = isinstance(pixels, np.ndarray)
+            yield next(probabilities) if is_readable else pixels
 
     def top_landmarks(
         self, probabilities: np.ndarray, k: int
@@ -127,31 +149,52 @@ def _load_keras(path: Path, class_names: tuple[str, ...]) -> Classifier:
 
 
 def _load_tflite(path: Path, class_names: tuple[str, ...]) -> Classifier:
-    from ai_edge_litert.interpreter import Interpreter
-
-    try:
-        interpreter = Interpreter(str(path), num_threads=os.cpu_count())
-        interpreter.allocate_tensors()
-        (given,) = interpreter.get_input_details()
-        (got,) = interpreter.get_output_details()
-        batch_size, height, width, channels = map(int, given["shape"])
-    except (ValueError, RuntimeError) as error:
-        raise InvalidInput(f"{path} is not a TFLite model that loads") from error
-    if (batch_size, channels, given["dtype"]) != (1, 3, np.float32):
-        raise InvalidInput(f"{path} does not take one float32 RGB image")
-    if got["shape"][-1] != len(class_names):
+    all_cores = _TfliteFile(path, _NUM_CORES)
+    if all_cores.num_outputs != len(class_names):
         raise InvalidInput(
-            f"{path} has {got['shape'][-1]} outputs, but there are "
+            f"{path} has {all_cores.num_outputs} outputs, but there are "
             f"{len(class_names)} class names"
         )
+    own = threading.local()
+    pool = ThreadPoolExecutor(_NUM_CORES)
 
-    def predict_one(image: np.ndarray) -> np.ndarray:
-        interpreter.set_tensor(given["index"], image[np.newaxis])
-        interpreter.invoke()
-        return interpreter.get_tensor(got["index"])[0]
+    def answer_on_one_core(image: np.ndarray) -> np.ndarray:
+        if not hasattr(own, "file"):
+            own.file = _TfliteFile(path, 1)
+        return own.file.answer(image)
 
-    return Classifier(
-        class_names,
-        (height, width),
-        lambda images: np.stack([predict_one(image) for image in images]),
-    )
+    def predict(images: np.ndarray) -> np.ndarray:
+        # A photo alone is answered soonest by all cores, many by each core its own.
+        if len(images) == 1:
+            return all_cores.answer(images[0])[np.newaxis]
+        return np.stack(list(pool.map(answer_on_one_core, images)))
+
+    return Classifier(class_names, all_cores.image_size, predict)
+
+
+class _TfliteFile:
+    """A TFLite file ready to answer one image after the other."""
+
+    def __init__(self, path: Path, num_threads: int) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        try:
+            self._interpreter = Interpreter(str(path), num_threads=num_threads)
+            self._interpreter.allocate_tensors()
+            (self._given,) = self._interpreter.get_input_details()
+            (self._got,) = self._interpreter.get_output_details()
+            batch_size, height, width, channels = map(int, self._given["shape"])
+        except (ValueError, RuntimeError) as error:
+            raise InvalidInput(f"{path} is not a TFLite model that loads") from error
+        if (batch_size, channels, self._given["dtype"]) != (1, 3, np.float32):
+            raise InvalidInput(f"{path} does not take one float32 RGB image")
+        self._lock = threading.Lock()
+        self.image_size = height, width
+        self.num_outputs = int(self._got["shape"][-1])
+
+    def answer(self, image: np.ndarray) -> np.ndarray:
+        """Returns the probabilities `[num_outputs]` of an image."""
+        with self._lock:
+            self._interpreter.set_tensor(self._given["index"], image[np.newaxis])
+            self._interpreter.invoke()
+            return self._interpreter.get_tensor(self._got["index"])[0]

@@ -125,7 +125,8 @@ def load_pixels(file: PathLike | IO[bytes], image_size: tuple[int, int]) -> np.n
 
 def normalize(pixels: np.ndarray) -> np.ndarray:
     """Returns uint8 pixels in 0..255 as float32 in [0, 1], of the same shape."""
-    return pixels.astype(np.float32) / np.float32(255)
+    # A product, as in the graph and in Keras's Rescaling(1 / 255).
+    return pixels.astype(np.float32) * np.float32(1 / 255)
 
 
 def unreadable_reason(path: PathLike) -> str:

@@ -30,6 +30,7 @@ EXPORTS = {"saved_model": "saved_model", "float32": "model_float32.tflite"}
 
 # Only while a run is unfinished.
 CHECKPOINTS = "checkpoints"
+PIXELS = "pixels"
 
 
 def unfinished_dir(output_dir: Path) -> Path:
@@ -65,7 +66,7 @@ def begin(output_dir: Path, resume: bool, overwrite: bool) -> Path:
                 f"{unfinished} holds a run that was stopped: go on with --resume, or "
                 "start again with --overwrite"
             )
-    # Without a checkpoint there is nothing in it to lose.
+    # Without a checkpoint there is little in it to lose.
     shutil.rmtree(unfinished, ignore_errors=True)
     if output_dir.exists() and not overwrite:
         raise InvalidInput(
@@ -78,7 +79,8 @@ def begin(output_dir: Path, resume: bool, overwrite: bool) -> Path:
 def publish(output_dir: Path) -> None:
     """Moves a run that is whole into place, over an older one if there is one."""
     _replace(unfinished_dir(output_dir), output_dir)
-    shutil.rmtree(output_dir / CHECKPOINTS, ignore_errors=True)
+    for name in (CHECKPOINTS, PIXELS):
+        shutil.rmtree(output_dir / name, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -147,6 +149,7 @@ def environment() -> dict[str, str | int | None]:
         **versions,
         "platform": platform.platform(),
         "cpu_count": os.cpu_count(),
+        "TF_ENABLE_ONEDNN_OPTS": os.environ.get("TF_ENABLE_ONEDNN_OPTS"),
     }
 
 

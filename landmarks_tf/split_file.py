@@ -164,10 +164,10 @@ def find_new(path: Path, catalog: Catalog) -> list[str]:
     return [photo.path for photo in catalog.all_photos() if photo.path not in known]
 
 
-def load_hashes(path: Path) -> dict[str, str]:
-    """Returns the content hash of each photo of `split.json`, by its path."""
+def load_hashes(path: Path, names: Sequence[str] = SPLITS) -> dict[str, str]:
+    """Returns the content hash of each photo of some splits, by its path."""
     record = _load_record(path)
-    return {file: digest for split in SPLITS for file, digest in record[split].items()}
+    return {file: digest for split in names for file, digest in record[split].items()}
 
 
 def is_split_of(path: Path, data_dir: Path, split: str) -> bool:

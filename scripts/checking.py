@@ -49,12 +49,12 @@ def skip_unreadable(
     Returns:
         the rest, and the reason by relative path of those left out.
     """
-    from landmarks_tf import pipeline
+    from landmarks_tf import graph_inspection
 
     skipped = {path: i.problem for path, i in inspections.items() if i.problem}
     with command_line.quiet_stderr():
         # What Pillow can decode, TensorFlow must too, or training ends at that photo.
-        skipped |= pipeline.find_unreadable(photos.without(skipped))
+        skipped |= graph_inspection.find_unreadable(photos.without(skipped))
     name_skipped(photos, skipped)
     return photos.without(skipped), skipped
 

@@ -16,7 +16,13 @@ from absl import flags
 
 from landmarks_tf.errors import InvalidInput
 
-_NOT_RECORDED = ("resume", "overwrite")
+# TensorFlow 2.21 uses oneDNN by itself only on processors with AVX-512 and the like.
+# With AVX2, a training step of the reference network takes 0.6 of the time with it
+# (benchmarks/training_step.py).
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+# Of how to go about it: they change nothing of what a run is.
+_NOT_RECORDED = ("resume", "overwrite", "memory_budget_gib", "disk_cache")
 
 
 def run(main: Callable[[list[str]], int | None], error_code: int = 1) -> None:

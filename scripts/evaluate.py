@@ -1,9 +1,11 @@
 """Tests a trained recogniser on the photos of a split, or on a folder of others.
 
 python scripts/evaluate.py --model_dir=saved_models/quickstart
+python scripts/evaluate.py --compare=saved_models/mobile,saved_models/transfer
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import checking
 import command_line
@@ -16,7 +18,17 @@ from landmarks_tf import split_file
 from landmarks_tf.catalog import Catalog
 from landmarks_tf.errors import InvalidInput
 
-_MODEL_DIR = flags.DEFINE_string("model_dir", None, "Run folder.", required=True)
+if TYPE_CHECKING:
+    import numpy as np
+
+_MODEL_DIR = flags.DEFINE_string("model_dir", None, "Run folder.")
+_COMPARE = flags.DEFINE_list(
+    "compare",
+    None,
+    "Two run folders of the same classes: which is better on the photos of the first "
+    "one's split or of --data_dir, and whether by more than chance.",
+)
+flags.mark_flags_as_mutual_exclusive(["model_dir", "compare"], required=True)
 _DATA_DIR = flags.DEFINE_string(
     "data_dir",
     None,
@@ -29,29 +41,94 @@ _BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Photos at a time.", lower_b
 
 def main(arguments: list[str]) -> None:
     command_line.refuse_arguments(arguments)
-    run_dir = Path(_MODEL_DIR.value)
-    run_folder.require(run_dir, run_folder.MODEL, run_folder.LABELS, run_folder.SPLIT)
-    class_names = run_folder.load_class_names(run_dir / run_folder.LABELS)
+    if _MODEL_DIR.value is None:
+        compare(*require_pair(_COMPARE.value))
+    else:
+        evaluate(Path(_MODEL_DIR.value))
+
+
+def evaluate(run_dir: Path) -> None:
+    """Prints the metrics of a run, and writes them into its folder."""
+    class_names = require_run(run_dir)
     command_line.load_tensorflow()
     photos, is_own = find_photos(run_dir / run_folder.SPLIT, class_names)
 
     from landmarks_tf import evaluation
-    from landmarks_tf import models
-    from landmarks_tf import pipeline
     from landmarks_tf import plots
 
-    model = models.load_model(run_dir / run_folder.MODEL, len(class_names))
-    dataset = pipeline.make_dataset(
-        photos, _SPLIT.value, model.input_shape[1:3], _BATCH_SIZE.value
-    )
-    metrics, matrix = evaluation.evaluate_model(
-        model, dataset, photos.labels(_SPLIT.value), class_names
-    )
+    probabilities = answer(run_dir, photos)
+    labels = photos.labels(_SPLIT.value)
+    metrics = evaluation.evaluate_probabilities(probabilities, labels, class_names)
     print_metrics(metrics, evaluation.describe_metrics(metrics))
+    matrix = evaluation.confusion_matrix(probabilities, labels)
     with run_folder.replacing(run_dir / run_folder.CONFUSION) as path:
         plots.write_confusion(path, matrix, class_names)
     if is_own:
         run_folder.write_metrics(run_dir, **{_SPLIT.value: metrics})
+
+
+def compare(first: Path, second: Path) -> None:
+    """Prints how each run does, and how sure it is that one is better."""
+    class_names = require_run(first)
+    if class_names != require_run(second):
+        raise InvalidInput(f"{first} and {second} have other class names")
+    command_line.load_tensorflow()
+    photos, _ = find_photos(first / run_folder.SPLIT, class_names)
+    refuse_trained_on(photos, first, second)
+
+    from landmarks_tf import evaluation
+
+    labels = photos.labels(_SPLIT.value)
+    is_right = []
+    for run_dir in (first, second):
+        probabilities = answer(run_dir, photos)
+        metrics = evaluation.evaluate_probabilities(probabilities, labels, class_names)
+        print(f"{run_dir}: {evaluation.describe_metrics(metrics)}", flush=True)
+        is_right.append(evaluation.true_class_ranks(probabilities, labels) == 0)
+    result = evaluation.compare_answers(*is_right)
+    print(
+        f"of {result['num_images']} photos {result['only_first']} are known to {first} "
+        f"alone, {result['only_second']} to {second} alone: "
+        f"p = {result['p_value']:.2g} (McNemar's exact test)"
+    )
+
+
+def require_pair(names: list[str] | None) -> tuple[Path, Path]:
+    if names is None or len(names) != 2:
+        raise InvalidInput(f"`compare` must be two run folders. Received: {names}")
+    return Path(names[0]), Path(names[1])
+
+
+def require_run(run_dir: Path) -> tuple[str, ...]:
+    """Returns the class names of a run that is whole."""
+    run_folder.require(run_dir, run_folder.MODEL, run_folder.LABELS, run_folder.SPLIT)
+    return run_folder.load_class_names(run_dir / run_folder.LABELS)
+
+
+def refuse_trained_on(photos: Catalog, *run_dirs: Path) -> None:
+    """Raises InvalidInput for a photo that one of the runs has learnt by heart."""
+    hashes = split_file.hash_photos(photos)
+    for run_dir in run_dirs:
+        trained_on = split_file.load_hashes(run_dir / run_folder.SPLIT, ["train"])
+        known = set(trained_on.values())
+        for path, digest in hashes.items():
+            if digest in known:
+                raise InvalidInput(
+                    f"{run_dir} was trained on {photos.data_dir / path}: compare on "
+                    "photos that neither run has seen"
+                )
+
+
+def answer(run_dir: Path, photos: Catalog) -> "np.ndarray":
+    """Returns a run's probabilities for the photos of the split, in their order."""
+    from landmarks_tf import models
+    from landmarks_tf import pipeline
+
+    model = models.load_model(run_dir / run_folder.MODEL, len(photos.class_names))
+    dataset = pipeline.make_dataset(
+        photos, _SPLIT.value, model.input_shape[1:3], _BATCH_SIZE.value
+    )
+    return model.predict(dataset, verbose=0)
 
 
 def find_photos(split_path: Path, class_names: tuple[str, ...]) -> tuple[Catalog, bool]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import command_line
 import tqdm
+from absl import flags
 
 from landmarks_tf import run_folder
 from landmarks_tf import split_file
@@ -20,29 +21,54 @@ if TYPE_CHECKING:
 
     from landmarks_tf.checkpoints import Progress
 
+_MEMORY_BUDGET_GIB = flags.DEFINE_float(
+    "memory_budget_gib",
+    1.0,
+    "A scratch network's decoded photos are kept in memory where they take no more, "
+    "else on disk: in the run folder, until the run is finished.",
+    lower_bound=0.0,
+)
+_DISK_CACHE = flags.DEFINE_bool(
+    "disk_cache",
+    True,
+    "Keep a scratch network's decoded photos on disk if memory_budget_gib is too small "
+    "for them; without, they are decoded in every epoch.",
+)
+
 
 def fit_scratch(
     photos: Catalog, run_dir: Path, options: TrainingOptions
 ) -> "tuple[keras.Model, Progress]":
-    """Trains the whole network on images."""
+    """Trains the whole network on images, which are decoded once."""
     from landmarks_tf import checkpoints
     from landmarks_tf import models
     from landmarks_tf import pipeline
+    from landmarks_tf import pixel_cache
     from landmarks_tf import training
 
     checkpoints_dir = run_dir / run_folder.CHECKPOINTS
-    num_epochs = checkpoints.load_progress(checkpoints_dir).num_epochs
+    earlier = checkpoints.load_progress(checkpoints_dir)
     size, num_classes = options.image_size, len(photos.class_names)
-    return training.train_model(
+    is_on_disk = _DISK_CACHE.value and not earlier.is_over
+    cache = pixel_cache.choose_cache(
+        len(photos.splits["train"]) + len(photos.splits["validation"]),
+        (size, size),
+        _MEMORY_BUDGET_GIB.value * 2**30,
+        run_dir / run_folder.PIXELS if is_on_disk else None,
+    )
+    trained = training.train_model(
         functools.partial(
             models.build_scratch_model, options.preset, (size, size), num_classes
         ),
         options,
-        pipeline.make_training_dataset(photos, options, num_epochs),
-        pipeline.make_dataset(photos, "validation", size, options.batch_size),
+        pipeline.make_training_dataset(photos, options, earlier.num_epochs, cache),
+        pipeline.make_dataset(photos, "validation", size, options.batch_size, cache),
         checkpoints_dir,
         command_line.verbosity(),
     )
+    if cache is not None:
+        cache.clear()
+    return trained
 
 
 def fit_transfer(
@@ -58,9 +84,11 @@ def fit_transfer(
     extractor = models.build_feature_extractor(
         options.backbone, options.backbone_weights, image_size
     )
+    is_augmented = options.augmentation != "none"
+    num_views = {"train": options.cached_views if is_augmented else 1, "validation": 1}
     features = {
-        name: extract(extractor, photos, run_dir, name, options)
-        for name in ("train", "validation")
+        name: extract(extractor, photos, run_dir, name, options, number)
+        for name, number in num_views.items()
     }
     checkpoints_dir = run_dir / run_folder.CHECKPOINTS
     num_epochs = checkpoints.load_progress(checkpoints_dir).num_epochs
@@ -73,7 +101,9 @@ def fit_transfer(
             features["train"], photos.labels("train"), options, num_epochs
         ),
         pipeline.make_feature_dataset(
-            features["validation"], photos.labels("validation"), options.batch_size
+            features["validation"][:, 0],
+            photos.labels("validation"),
+            options.batch_size,
         ),
         checkpoints_dir,
         command_line.verbosity(),
@@ -87,30 +117,46 @@ def extract(
     run_dir: Path,
     name: str,
     options: TrainingOptions,
+    num_views: int,
 ) -> "np.ndarray":
-    """Returns the features of a split, with a progress bar on a terminal."""
+    """Returns the features of a split, with a progress bar on a terminal.
+
+    Returns:
+        float32 `[num_photos, num_views, num_features]`; the first view is the photo.
+    """
     from landmarks_tf import features
     from landmarks_tf import pipeline
 
-    own = photos.splits[name]
     hashes = split_file.load_hashes(run_dir / run_folder.SPLIT)
+    views = [
+        (photo, seed)
+        for photo in photos.splits[name]
+        for seed in features.choose_view_seeds(
+            hashes[photo.path], num_views, options.seed
+        )
+    ]
 
     def make_images(indices: list[int]):
-        chosen = {name: tuple(own[index] for index in indices)}
+        chosen = {name: tuple(views[index][0] for index in indices)}
         return pipeline.make_dataset(
-            replace(photos, splits=chosen), name, options.image_size, options.batch_size
+            replace(photos, splits=chosen),
+            name,
+            options.image_size,
+            options.batch_size,
+            view_seeds=[views[index][1] for index in indices],
         )
 
     begin = time.monotonic()
     with tqdm.tqdm(
-        desc=f"features of {name}", total=len(own), leave=False, disable=None
+        desc=f"features of {name}", total=len(views), leave=False, disable=None
     ) as bar:
         rows = features.extract_features(
             extractor,
-            [hashes[photo.path] for photo in own],
+            [f"{hashes[photo.path]} {seed}" for photo, seed in views],
             make_images,
             progress=bar.update,
         )
     seconds = time.monotonic() - begin
-    print(f"features of {len(own)} {name} photos: {seconds:.1f} s", flush=True)
-    return rows
+    what = "photos" if num_views == 1 else "views of photos"
+    print(f"features of {len(views)} {name} {what}: {seconds:.1f} s", flush=True)
+    return rows.reshape(len(photos.splits[name]), num_views, -1)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import keras
 
 _DEFAULTS = TrainingOptions()
+flags.adopt_module_key_flags(fitting)
 
 _DATA_DIR = flags.DEFINE_string(
     "data_dir",
@@ -77,6 +78,19 @@ flags.DEFINE_integer(
     "image_size", _DEFAULTS.image_size, "Height and width of the images, in pixels."
 )
 flags.DEFINE_integer("batch_size", _DEFAULTS.batch_size, "Photos in a training step.")
+flags.DEFINE_enum(
+    "augmentation",
+    _DEFAULTS.augmentation,
+    CHOICES["augmentation"],
+    "Train on the photos, or on random parts of them, mirrored half the time.",
+)
+flags.DEFINE_integer(
+    "cached_views",
+    _DEFAULTS.cached_views,
+    "With augmentation, a transfer model sees so many views of a photo, itself among "
+    "them, which its backbone has seen once; a scratch network sees a new one in each "
+    "epoch.",
+)
 flags.DEFINE_integer("epochs", _DEFAULTS.epochs, "Epochs at most.")
 flags.DEFINE_float(
     "learning_rate", _DEFAULTS.learning_rate, "Step size of Adam at the start."

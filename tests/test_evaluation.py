@@ -66,3 +66,26 @@ def test_description_is_one_line_with_the_interval():
         "top-1 100.0% (95 % interval 61.0% to 100.0%), top-3 100.0%, top-5 100.0%, "
         "loss 0.000, 6 photos"
     )
+
+
+@pytest.mark.parametrize(
+    ("only_first", "only_second", "p_value"),
+    [
+        # 2 * (1 + 10) / 2 ** 10, and so on: binomial tails by hand.
+        (1, 9, 22 / 1024),
+        (9, 1, 22 / 1024),
+        (0, 5, 2 / 32),
+        (3, 3, 1.0),
+        (0, 0, 1.0),
+    ],
+)
+def test_mcnemar_is_exact(only_first, only_second, p_value):
+    first = np.array([True] * only_first + [False] * only_second + [True, False] * 4)
+    second = np.array([False] * only_first + [True] * only_second + [True, False] * 4)
+    result = evaluation.compare_answers(first, second)
+    assert result == {
+        "num_images": only_first + only_second + 8,
+        "only_first": only_first,
+        "only_second": only_second,
+        "p_value": pytest.approx(p_value),
+    }

@@ -21,6 +21,7 @@ SCRIPTS = Path(__file__).parents[1] / "scripts"
         ("image_size", 63),
         ("batch_size", 0),
         ("epochs", 0),
+        ("cached_views", 0),
         ("patience_epochs", 0),
         ("learning_rate", 0.0),
         ("seed", -1),
@@ -38,6 +39,12 @@ def test_refuses_a_value_and_says_which(name, value):
 
 def test_transfer_takes_images_that_six_poolings_do_not():
     assert TrainingOptions(model="transfer", image_size=32).image_size == 32
+
+
+def test_augmented_transfer_needs_a_view_besides_the_photo():
+    with pytest.raises(InvalidInput, match="^`cached_views` must be at least 2"):
+        TrainingOptions(model="transfer", augmentation="crop_flip", cached_views=1)
+    assert TrainingOptions(augmentation="crop_flip", cached_views=1)
 
 
 def test_every_field_has_a_flag_with_its_default_and_help(monkeypatch):

@@ -1,11 +1,16 @@
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from landmarks_tf import graph_preprocessing
 from landmarks_tf import pipeline
 from landmarks_tf.catalog import load_catalog
 from landmarks_tf.options import TrainingOptions
+from landmarks_tf.pixel_cache import DiskCache
+from landmarks_tf.pixel_cache import MemoryCache
 from landmarks_tf.preprocessing import load_images
 
 SIZE = 64
@@ -75,46 +80,69 @@ def test_a_resumed_run_sees_what_an_unbroken_one_would(photos):
         assert np.array_equal(unbroken[74:], resumed)
 
 
-def test_keeping_images_in_memory_changes_nothing(photos, monkeypatch):
-    kept = read(pipeline.make_training_dataset(photos, OPTIONS))
-    monkeypatch.setattr(pipeline, "MAX_CACHED_BYTES", 0)
-    fresh = read(pipeline.make_training_dataset(photos, OPTIONS))
+@pytest.fixture(params=["memory", "disk"])
+def cache(request, tmp_path):
+    return MemoryCache() if request.param == "memory" else DiskCache(tmp_path)
+
+
+@pytest.mark.parametrize("augmentation", ["none", "crop_flip"])
+def test_keeping_images_changes_nothing(photos, cache, augmentation):
+    options = dataclasses.replace(OPTIONS, augmentation=augmentation)
+    fresh = read(pipeline.make_training_dataset(photos, options))
+    kept = read(pipeline.make_training_dataset(photos, options, cache=cache))
     for one, other in zip(kept, fresh):
         assert np.array_equal(one, other)
 
 
-def test_kept_images_are_read_once(photos, tmp_path):
-    copies = load_catalog(copy_photos(photos, tmp_path))
-    dataset = pipeline.make_dataset(copies, "test", SIZE, 8)
-    first = read(dataset)
-    for path in copies.absolute_paths("test"):
-        open(path, "w").close()
-    assert np.array_equal(read(dataset)[0], first[0])
+def test_kept_images_are_decoded_once(photos, cache, monkeypatch):
+    decoded = []
+    decode = graph_preprocessing.preprocess
+
+    def count(contents, image_size):
+        tf.py_function(lambda: decoded.append(1), [], [])
+        return decode(contents, image_size)
+
+    monkeypatch.setattr(graph_preprocessing, "preprocess", count)
+    read(pipeline.make_training_dataset(photos, OPTIONS, cache=cache))
+    assert len(decoded) == 37
+    evaluation = pipeline.make_dataset(photos, "test", SIZE, 8, cache)
+    first, second = read(evaluation), read(evaluation)
+    assert np.array_equal(first[0], second[0])
+    assert len(decoded) == 37 + 15
 
 
-def copy_photos(photos, folder):
-    for photo in photos.all_photos():
-        target = folder / photo.path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes((photos.data_dir / photo.path).read_bytes())
-    return folder
-
-
-def test_unreadable_photos_are_found_and_their_reasons_told(photos, tmp_path):
-    folder = copy_photos(photos, tmp_path)
-    good = (folder / "train/0.red/00.jpg").read_bytes()
-    (folder / "train/0.red/empty.jpg").write_bytes(b"")
-    (folder / "train/1.green/half.jpg").write_bytes(good[: len(good) // 2])
-    (folder / "test/2.blue/text.jpg").write_text("not a photo")
-    (folder / "test/2.blue/wrong_name.jpg").write_bytes(
-        (folder / "train/0.red/extra.png").read_bytes()
+def test_views_of_an_image_differ_in_each_epoch(photos):
+    options = dataclasses.replace(OPTIONS, augmentation="crop_flip")
+    photos = dataclasses.replace(
+        photos, splits=photos.splits | {"train": photos.splits["train"][:1]}
     )
-    reasons = pipeline.find_unreadable(load_catalog(folder))
-    assert list(reasons) == [
-        "train/0.red/empty.jpg",
-        "train/1.green/half.jpg",
-        "test/2.blue/text.jpg",
-    ]
-    assert reasons["train/0.red/empty.jpg"] == "empty file"
-    assert reasons["train/1.green/half.jpg"].startswith("damaged (")
-    assert reasons["test/2.blue/text.jpg"].startswith("not a photo")
+    images = read(pipeline.make_training_dataset(photos, options))[0]
+    assert len(images) == 3
+    assert not np.array_equal(images[0], images[1])
+    assert not np.array_equal(images[1], images[2])
+
+
+def test_a_resumed_run_sees_the_views_an_unbroken_one_would(photos):
+    options = dataclasses.replace(OPTIONS, augmentation="crop_flip")
+    whole = read(pipeline.make_training_dataset(photos, options))
+    rest = read(pipeline.make_training_dataset(photos, options, initial_epoch=2))
+    for unbroken, resumed in zip(whole, rest):
+        assert np.array_equal(unbroken[74:], resumed)
+
+
+def test_a_view_seed_shows_the_photo_or_a_view_of_it(photos):
+    plain = read(pipeline.make_dataset(photos, "test", SIZE, 8))[0]
+    seeds = [0] * 14 + [5]
+    images = read(pipeline.make_dataset(photos, "test", SIZE, 8, None, seeds))[0]
+    assert np.array_equal(images[:14], plain[:14])
+    assert not np.array_equal(images[14], plain[14])
+
+
+def test_an_epoch_shows_one_view_of_each_photos_features(photos):
+    features = np.arange(37 * 4, dtype=np.float32).reshape(37, 4, 1)
+    labels = list(range(37))
+    dataset = pipeline.make_feature_training_dataset(features, labels, OPTIONS)
+    shown, named = read(dataset)
+    assert sorted(named[:37]) == labels
+    assert np.array_equal(shown[:, 0] // 4, named)
+    assert set(shown[:, 0] % 4) == {0, 1, 2, 3}

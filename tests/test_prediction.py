@@ -1,4 +1,6 @@
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -27,13 +29,16 @@ def test_every_file_of_a_run_gives_the_same_answer(run_dir, photo, name):
     assert probability == pytest.approx(probabilities.max())
 
 
-def test_photos_in_order_with_the_unreadable_ones_named(run_dir, colored_dir, tmp_path):
+@pytest.mark.parametrize("name", ["model.keras", "model_float32.tflite"])
+def test_photos_in_order_with_the_unreadable_ones_named(
+    run_dir, colored_dir, tmp_path, name
+):
     bad = tmp_path / "bad.jpg"
     bad.write_text("not a photo")
     photos = prediction.find_photos([str(colored_dir / "test")])
     assert len(photos) == 15
     paths = [bad, *photos, bad]
-    classifier = prediction.load_classifier(run_dir)
+    classifier = prediction.load_classifier(run_dir / name)
     answers = list(classifier.predict_photos(paths))
     assert [path for path, _ in answers] == paths
     assert [isinstance(answer, InvalidInput) for _, answer in answers] == (
@@ -41,6 +46,33 @@ def test_photos_in_order_with_the_unreadable_ones_named(run_dir, colored_dir, tm
     )
     for path, answer in answers[1:-1]:
         assert classifier.top_landmarks(answer, 1)[0][0] == path.parent.name
+        alone = classifier.predict(load_images(path, 64))
+        np.testing.assert_allclose(answer, alone[0], atol=1e-6)
+
+
+def test_no_photos_have_no_answers(run_dir):
+    classifier = prediction.load_classifier(run_dir / "model_float32.tflite")
+    assert list(classifier.predict_photos([])) == []
+
+
+def test_answers_can_be_left_half_way(run_dir, colored_dir):
+    photos = prediction.find_photos([str(colored_dir / "test")])
+    classifier = prediction.load_classifier(run_dir / "model_float32.tflite")
+    answers = classifier.predict_photos(photos)
+    assert next(answers)[0] == photos[0]
+    before = threading.active_count()
+    answers.close()
+    assert threading.active_count() < before
+
+
+def test_threads_share_a_tflite_file(run_dir, colored_dir):
+    classifier = prediction.load_classifier(run_dir / "model_float32.tflite")
+    photos = prediction.find_photos([str(colored_dir / "test")]) * 20
+    images = [load_images(photo, 64) for photo in photos]
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(classifier.predict, images))
+    for photo, answer in zip(photos, answers):
+        assert classifier.top_landmarks(answer[0], 1)[0][0] == photo.parent.name
 
 
 def test_nothing_but_bad_photos_is_no_failure(run_dir, tmp_path):

@@ -121,8 +121,10 @@ def test_a_killed_run_goes_on_and_repeats_from_its_own_flags(colored_dir, tmp_pa
         *TOY_FLAGS,
         "--preset=small",
         "--epochs=8",
+        "--augmentation=crop_flip",
         f"--data_dir={data_dir}",
         f"--output_dir={output_dir}",
+        "--memory_budget_gib=0",
     ]
     command = [sys.executable, "scripts/train.py", *flags]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
@@ -133,18 +135,22 @@ def test_a_killed_run_goes_on_and_repeats_from_its_own_flags(colored_dir, tmp_pa
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     assert not output_dir.exists()
+    kept = list((tmp_path / "run.unfinished" / "pixels").iterdir())
+    assert len(kept) == 37
 
     assert_refused(run_script("train", *flags), "holds a run that was stopped: go on")
     other = run_script("train", *flags, "--learning_rate=0.5", "--resume")
     assert_refused(other, "started with other flags: --learning_rate=0.")
     new = data_dir / "train" / "0.red" / "new.png"
     Image.new("RGB", (80, 60), "pink").save(new)
-    resumed = run_script("train", *flags, "--resume")
+    # The photos that were kept on disk are left behind all the same.
+    resumed = run_script("train", *flags, "--memory_budget_gib=1", "--resume")
     assert resumed.returncode == 0, resumed.stderr
     message = "left out 1 photos that are new, the first: train/0.red/new.png\n"
     assert message in resumed.stdout
     assert "Epoch 1/8" not in resumed.stdout
     assert not checkpoints.parent.exists()
+    assert {path.name for path in output_dir.iterdir()} == RUN_FILES
 
     again = run_script("train", *flags, "--resume")
     assert (again.returncode, again.stderr) == (0, "")
@@ -165,6 +171,23 @@ def test_a_killed_run_goes_on_and_repeats_from_its_own_flags(colored_dir, tmp_pa
     shutil.copy(data_dir / "train/1.green/01.jpg", data_dir / "train/0.red/01.jpg")
     refused = run_script("train", *repeat, "--overwrite")
     assert_refused(refused, "train/0.red/01.jpg has changed since the split of ")
+
+
+def test_a_transfer_run_sees_views_that_its_backbone_saw_once(colored_dir, tmp_path):
+    flags = [
+        *TOY_FLAGS,
+        "--model=transfer",
+        "--backbone_weights=none",
+        "--augmentation=crop_flip",
+        "--cached_views=3",
+        f"--data_dir={colored_dir}",
+        f"--output_dir={tmp_path / 'run'}",
+    ]
+    result = run_script("train", *flags)
+    assert result.returncode == 0, result.stderr
+    assert "features of 102 train views of photos: " in result.stdout
+    assert "features of 3 validation photos: " in result.stdout
+    assert {path.name for path in (tmp_path / "run").iterdir()} == RUN_FILES
 
 
 def test_bad_and_leaked_photos_are_skipped_and_an_older_run_is_replaced(
@@ -224,6 +247,10 @@ def test_bad_and_leaked_photos_are_skipped_and_an_older_run_is_replaced(
         (
             ["--model=transfer", "--backbone_weights=nowhere.h5"],
             "`backbone_weights` must be .* Received: backbone_weights=nowhere.h5",
+        ),
+        (
+            ["--image_size=1000000"],
+            r"decoded photos take \d+\.\d GiB and .*pixels has \d+\.\d GiB free: ",
         ),
     ],
 )
@@ -343,6 +370,30 @@ def test_evaluate_repeats_the_metrics_of_the_run(run_dir, colored_dir, tmp_path)
     assert after["test"]["loss"] == pytest.approx(before["test"]["loss"], abs=1e-5)
     result = run_script("evaluate", f"--model_dir={own}", "--split=validation")
     assert re.search("^validation: .*, 3 photos$", result.stdout, re.M)
+
+
+def test_two_runs_are_compared_on_photos_that_neither_has_seen(
+    run_dir, colored_dir, tmp_path
+):
+    other = tmp_path / "other"
+    shutil.copytree(run_dir, other)
+    result = run_script("evaluate", f"--compare={run_dir},{other}")
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith(f"{run_dir}: top-1 100.0%")
+    assert lines[-1] == (
+        f"of 15 photos 0 are known to {run_dir} alone, 0 to {other} alone: "
+        "p = 1 (McNemar's exact test)"
+    )
+    own_photos = ["--split=train", f"--data_dir={colored_dir}"]
+    refused = run_script("evaluate", f"--compare={run_dir},{other}", *own_photos)
+    assert_refused(refused, f"{run_dir} was trained on {colored_dir}/train/")
+    assert_refused(
+        run_script("evaluate", f"--compare={run_dir}"), "must be two run folders"
+    )
+    (other / "labels.txt").write_text("0.red\n1.green\n2.yellow\n")
+    refused = run_script("evaluate", f"--compare={run_dir},{other}")
+    assert_refused(refused, "have other class names")
 
 
 def test_evaluate_takes_other_photos_and_leaves_the_run_alone(
