@@ -32,6 +32,13 @@ SCRATCH_PRESETS = MappingProxyType(
     {
         # The mission's own network: 20,486,738 parameters at 800x800 and 50 classes.
         "reference": ScratchPreset(filters=(16, 32, 64, 128, 256, 512)),
+        # The same in more than name: 3.2 million parameters at any size.
+        "strong": ScratchPreset(
+            filters=(32, 64, 128, 256, 384, 512),
+            dropout=0.3,
+            batch_normalization=True,
+            global_pooling=True,
+        ),
         # Learns the drawn sample set in a minute: 500,202 parameters.
         "small": ScratchPreset(
             filters=(8, 16, 32, 64, 128, 256),

@@ -119,7 +119,7 @@ class CheckpointKeeper(keras.callbacks.Callback):
         aside.mkdir(parents=True)
         self.model.save(aside / _LAST)
         if older is None or self.progress.best_epoch == epoch:
-            self.model.save_weights(aside / BEST)
+            self._save_averaged_weights(aside / BEST)
         else:
             shutil.copyfile(older / BEST, aside / BEST)
         record = {
@@ -133,17 +133,34 @@ class CheckpointKeeper(keras.callbacks.Callback):
         if older is not None:
             shutil.rmtree(older)
 
+    def _save_averaged_weights(self, path: Path) -> None:
+        """Saves the weights that were validated: their averages, if there are any."""
+        own = self.model.get_weights()
+        self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
+        self.model.save_weights(path)
+        self.model.set_weights(own)
+
 
 def _merit(row: Mapping[str, float]) -> tuple[float, float]:
     return row["val_accuracy"], -row["val_loss"]
 
 
-def load_last_model(checkpoint: Path) -> keras.Model:
-    model = keras.models.load_model(checkpoint / _LAST)
+def restore(checkpoint: Path, model: keras.Model) -> None:
+    """Gives a newly compiled model the state that its like had in a checkpoint.
+
+    A file's own optimizer does not do: Keras 3.15 writes into none which weights are
+    excluded from weight decay.
+    """
+    saved = keras.models.load_model(checkpoint / _LAST)
+    model.set_weights(saved.get_weights())
+    model.optimizer.build(model.trainable_variables)
+    for state, other in zip(
+        model.optimizer.variables, saved.optimizer.variables, strict=True
+    ):
+        state.assign(other)
     record = json.loads((checkpoint / _PROGRESS).read_text(encoding="utf-8"))
-    for state, value in zip(_states(model), record["random_states"]):
+    for state, value in zip(_states(model), record["random_states"], strict=True):
         state.assign(value)
-    return model
 
 
 def _states(model: keras.Model) -> list[keras.Variable]:

@@ -72,7 +72,8 @@ def choose_view_seeds(content: str, num_views: int, seed: int) -> list[int]:
     """Returns what `pipeline.make_dataset` needs to show views of a photo.
 
     Args:
-        content: a hash of the photo's bytes: each photo has crops of its own.
+        content: a hash of the photo's bytes and the kind of views: each photo has
+            crops of its own.
         num_views: how many.
         seed: of the run.
 

@@ -26,17 +26,21 @@ _HEAD_DROPOUT = 0.2
 
 
 def build_scratch_model(
-    preset: str, image_size: tuple[int, int], num_classes: int
+    preset: str, image_size: tuple[int, int], num_classes: int, shrinking: int = 1
 ) -> keras.Sequential:
     """Returns the network of 6 convolutions, 6 max-poolings and 3 dense layers.
 
     Args:
         preset: a name in `architectures.SCRATCH_PRESETS`.
-        image_size: (height, width) in pixels, each at least 64.
+        image_size: (height, width) in pixels, each at least 64 times `shrinking`.
         num_classes: width of the output.
+        shrinking: by which images are made smaller before the first convolution. It
+            changes no weight: a network trained on small images takes large ones.
     """
     numbers = SCRATCH_PRESETS[preset]
     layers: list[keras.Layer] = [keras.Input((*image_size, 3), name="images")]
+    if shrinking > 1:
+        layers.append(keras.layers.AveragePooling2D(shrinking))
     for filters in numbers.filters:
         layers += _convolution(filters, numbers.batch_normalization)
     if numbers.global_pooling:
@@ -48,6 +52,16 @@ def build_scratch_model(
         layers.append(keras.layers.Dropout(numbers.dropout))
     layers.append(_probabilities(num_classes))
     return keras.Sequential(layers, name=f"scratch_{preset}")
+
+
+def without_shrinking(model: keras.Sequential) -> keras.Sequential:
+    """Returns a scratch network as it was trained: for the size it shrinks images to.
+
+    Shares the weights.
+    """
+    _, *layers = model.layers
+    images = keras.Input(layers[0].input.shape[1:], name="images")
+    return keras.Sequential([images, *layers], name=model.name)
 
 
 def _convolution(filters: int, batch_normalization: bool) -> list[keras.Layer]:

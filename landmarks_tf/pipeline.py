@@ -30,6 +30,7 @@ def make_dataset(
     batch_size: int,
     cache: PixelCache | None = None,
     view_seeds: Sequence[int] | None = None,
+    view_augmentation: str = "crop_flip",
 ) -> tf.data.Dataset:
     """Returns every photo of a split once, in the split's order, for evaluation.
 
@@ -40,6 +41,7 @@ def make_dataset(
         batch_size: photos a batch.
         cache: where decoded photos are kept for the next time through.
         view_seeds: for each photo of which view is shown; 0 for the photo itself.
+        view_augmentation: what kind of views, as in `augmentation.random_view`.
 
     Returns:
         batches of (images float32 `[batch, height, width, 3]`, RGB, in [0, 1], labels
@@ -48,7 +50,7 @@ def make_dataset(
     examples = _examples(photos, split, image_size, cache)
     pixels = _load_pixels(examples, image_size, cache)
     if view_seeds is not None:
-        pixels = _views(pixels, view_seeds)
+        pixels = _views(pixels, view_seeds, view_augmentation)
     return _batches(pixels, batch_size).prefetch(_NUM_PREFETCHED)
 
 
@@ -65,18 +67,19 @@ def make_training_dataset(
     seen.
 
     Returns:
-        batches as `make_dataset` gives, from `initial_epoch` to the last epoch; each
-        epoch holds every training photo once and ends with a batch of what is left.
+        batches as `make_dataset` gives, of `options.fitted_size`, from `initial_epoch`
+        to the last epoch; each epoch holds every training photo once and ends with a
+        batch of what is left.
     """
 
     # Names are shuffled, not images: the buffer holds all of them.
     def load(shuffled: tf.data.Dataset, epoch: tf.Tensor) -> tf.data.Dataset:
-        pixels = _load_pixels(shuffled, options.image_size, cache)
-        if options.augmentation == "crop_flip":
-            pixels = _augmented(pixels, options.seed, epoch)
+        pixels = _load_pixels(shuffled, options.decoded_size, cache)
+        if options.augmentation != "none":
+            pixels = _augmented(pixels, options, epoch)
         return _batches(pixels, options.batch_size)
 
-    examples = _examples(photos, "train", options.image_size, cache)
+    examples = _examples(photos, "train", options.decoded_size, cache)
     return _shuffled_epochs(examples, load, options, initial_epoch)
 
 
@@ -187,18 +190,23 @@ def _load_pixels(
     return examples.map(load, num_parallel_calls=_NUM_PARALLEL)
 
 
-def _augmented(pixels: tf.data.Dataset, seed: int, epoch: tf.Tensor) -> tf.data.Dataset:
+def _augmented(
+    pixels: tf.data.Dataset, options: TrainingOptions, epoch: tf.Tensor
+) -> tf.data.Dataset:
     """Takes another random view of each image in each epoch."""
     num_images = tf.cast(len(pixels), tf.int64)
+    size = as_image_size(options.fitted_size)
 
     def augment(place: tf.Tensor, example: tuple) -> tuple:
-        own = tf.stack([tf.constant(seed, tf.int64), epoch * num_images + place])
-        return augmentation.crop_and_flip(example[0], own), example[1]
+        number = epoch * num_images + place
+        seed = tf.stack([tf.constant(options.seed, tf.int64), number])
+        view = augmentation.random_view(example[0], seed, options.augmentation, size)
+        return view, example[1]
 
     return pixels.enumerate().map(augment, num_parallel_calls=_NUM_PARALLEL)
 
 
-def _views(pixels: tf.data.Dataset, seeds: Sequence[int]) -> tf.data.Dataset:
+def _views(pixels: tf.data.Dataset, seeds: Sequence[int], kind: str) -> tf.data.Dataset:
     """Takes the view of each image that its seed says."""
 
     def look(example: tuple, seed: tf.Tensor) -> tuple:
@@ -206,7 +214,9 @@ def _views(pixels: tf.data.Dataset, seeds: Sequence[int]) -> tf.data.Dataset:
         view = tf.cond(
             seed == 0,
             lambda: image,
-            lambda: augmentation.crop_and_flip(image, tf.stack([seed, 0])),
+            lambda: augmentation.random_view(
+                image, tf.stack([seed, 0]), kind, image.shape[:2]
+            ),
         )
         return view, label
 

@@ -26,8 +26,9 @@ def train_model(
     Args:
         build: makes the network, uncompiled.
         options: of the run.
-        training_data: a `tf.data.Dataset` of the batches of all epochs to come.
-        validation_data: a `tf.data.Dataset` of the batches of one.
+        training_data: a `tf.data.Dataset` of the batches of all epochs to come, with
+            labels int32 `[batch]`.
+        validation_data: a `tf.data.Dataset` of the batches of one, likewise.
         checkpoints_dir: where the state after each epoch is kept.
         verbose: as in `keras.Model.fit`.
 
@@ -43,24 +44,26 @@ def train_model(
         epochs_to_come = options.epochs - progress.num_epochs
         steps_per_epoch = len(training_data) // epochs_to_come
         checkpoint = checkpoints.find_checkpoint(checkpoints_dir)
-        if checkpoint is None:
-            model = _compiled_model(build, options, steps_per_epoch)
-        else:
-            model = checkpoints.load_last_model(checkpoint)
+        model = _compiled_model(build, options, steps_per_epoch)
+        if checkpoint is not None:
+            checkpoints.restore(checkpoint, model)
         early_stopping = keras.callbacks.EarlyStopping(
             "val_accuracy", mode="max", patience=options.patience_epochs
         )
         keeper = checkpoints.CheckpointKeeper(
             checkpoints_dir, progress, early_stopping, options.epochs
         )
+        callbacks = [early_stopping, keeper]
+        if options.ema_momentum:
+            callbacks.append(keras.callbacks.SwapEMAWeights())
         model.fit(
-            training_data,
+            _with_targets(training_data, model, options.label_smoothing),
             initial_epoch=progress.num_epochs,
             epochs=options.epochs,
             steps_per_epoch=steps_per_epoch,
-            validation_data=validation_data,
+            validation_data=_with_targets(validation_data, model),
             shuffle=False,  # the dataset is shuffled already
-            callbacks=[early_stopping, keeper],
+            callbacks=callbacks,
             verbose=verbose,
         )
         progress = keeper.progress
@@ -120,14 +123,43 @@ def _compiled_model(
         model = build()
     finally:
         keras.config.set_dtype_policy(policy)
-    learning_rate = options.learning_rate
-    if options.learning_rate_schedule == "cosine":
-        learning_rate = keras.optimizers.schedules.CosineDecay(
-            learning_rate, decay_steps=options.epochs * steps_per_epoch
-        )
+    optimizer = keras.optimizers.AdamW(
+        _learning_rate(options, steps_per_epoch),
+        weight_decay=options.weight_decay,
+        use_ema=options.ema_momentum > 0,
+        ema_momentum=options.ema_momentum,
+    )
+    # Biases and normalisation have nothing to be kept small for.
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     model.compile(
-        optimizer=keras.optimizers.Adam(learning_rate),
-        loss=keras.losses.SparseCategoricalCrossentropy(),
+        optimizer=optimizer,
+        loss=keras.losses.CategoricalCrossentropy(),
         metrics=["accuracy"],
     )
     return model
+
+
+def _learning_rate(options: TrainingOptions, steps_per_epoch: int) -> Any:
+    if options.learning_rate_schedule == "constant":
+        return options.learning_rate
+    warmup_steps = options.warmup_epochs * steps_per_epoch
+    return keras.optimizers.schedules.CosineDecay(
+        0.0 if warmup_steps else options.learning_rate,
+        decay_steps=options.epochs * steps_per_epoch - warmup_steps,
+        warmup_target=options.learning_rate if warmup_steps else None,
+        warmup_steps=warmup_steps,
+    )
+
+
+def _with_targets(data: Any, model: keras.Model, label_smoothing: float = 0.0) -> Any:
+    """Turns labels into distributions over the classes.
+
+    Smoothed here and not by the loss, which would smooth those of validation too.
+    """
+    num_classes = model.output_shape[-1]
+
+    def convert(inputs: Any, labels: Any) -> tuple:
+        targets = keras.ops.one_hot(labels, num_classes)
+        return inputs, targets * (1 - label_smoothing) + label_smoothing / num_classes
+
+    return data.map(convert)

@@ -48,18 +48,17 @@ def fit_scratch(
 
     checkpoints_dir = run_dir / run_folder.CHECKPOINTS
     earlier = checkpoints.load_progress(checkpoints_dir)
-    size, num_classes = options.image_size, len(photos.class_names)
+    size, num_classes = options.fitted_size, len(photos.class_names)
     is_on_disk = _DISK_CACHE.value and not earlier.is_over
     cache = pixel_cache.choose_cache(
         len(photos.splits["train"]) + len(photos.splits["validation"]),
-        (size, size),
+        (options.decoded_size, options.decoded_size),
         _MEMORY_BUDGET_GIB.value * 2**30,
         run_dir / run_folder.PIXELS if is_on_disk else None,
     )
-    trained = training.train_model(
-        functools.partial(
-            models.build_scratch_model, options.preset, (size, size), num_classes
-        ),
+    build = functools.partial(models.build_scratch_model, options.preset)
+    trained, progress = training.train_model(
+        functools.partial(build, (size, size), num_classes),
         options,
         pipeline.make_training_dataset(photos, options, earlier.num_epochs, cache),
         pipeline.make_dataset(photos, "validation", size, options.batch_size, cache),
@@ -68,7 +67,10 @@ def fit_scratch(
     )
     if cache is not None:
         cache.clear()
-    return trained
+    image_size = (options.image_size, options.image_size)
+    model = build(image_size, num_classes, options.image_size // size)
+    model.set_weights(trained.get_weights())
+    return model, progress
 
 
 def fit_transfer(
@@ -132,7 +134,7 @@ def extract(
         (photo, seed)
         for photo in photos.splits[name]
         for seed in features.choose_view_seeds(
-            hashes[photo.path], num_views, options.seed
+            f"{hashes[photo.path]} {options.augmentation}", num_views, options.seed
         )
     ]
 
@@ -144,6 +146,7 @@ def extract(
             options.image_size,
             options.batch_size,
             view_seeds=[views[index][1] for index in indices],
+            view_augmentation=options.augmentation,
         )
 
     begin = time.monotonic()

@@ -28,6 +28,7 @@ from landmarks_tf.preprocessing import load_images
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
 _DEFAULTS = TrainingOptions()
 flags.adopt_module_key_flags(fitting)
@@ -77,12 +78,19 @@ flags.DEFINE_string(
 flags.DEFINE_integer(
     "image_size", _DEFAULTS.image_size, "Height and width of the images, in pixels."
 )
+flags.DEFINE_integer(
+    "training_size",
+    _DEFAULTS.training_size,
+    "A scratch network is trained at this height and width, which divides image_size; "
+    "the finished one shrinks its images to it. 0: image_size.",
+)
 flags.DEFINE_integer("batch_size", _DEFAULTS.batch_size, "Photos in a training step.")
 flags.DEFINE_enum(
     "augmentation",
     _DEFAULTS.augmentation,
     CHOICES["augmentation"],
-    "Train on the photos, or on random parts of them, mirrored half the time.",
+    "Train on the photos, or on random parts of them, mirrored half the time, in "
+    "random brightness, contrast and saturation.",
 )
 flags.DEFINE_integer(
     "cached_views",
@@ -93,13 +101,32 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_integer("epochs", _DEFAULTS.epochs, "Epochs at most.")
 flags.DEFINE_float(
-    "learning_rate", _DEFAULTS.learning_rate, "Step size of Adam at the start."
+    "learning_rate", _DEFAULTS.learning_rate, "Step size of AdamW at its highest."
 )
 flags.DEFINE_enum(
     "learning_rate_schedule",
     _DEFAULTS.learning_rate_schedule,
     CHOICES["learning_rate_schedule"],
     "Keep the learning rate, or lower it to 0 along a cosine.",
+)
+flags.DEFINE_integer(
+    "warmup_epochs",
+    _DEFAULTS.warmup_epochs,
+    "Epochs in which the learning rate rises, before the cosine.",
+)
+flags.DEFINE_float(
+    "weight_decay", _DEFAULTS.weight_decay, "Of AdamW; biases are left out."
+)
+flags.DEFINE_float(
+    "label_smoothing",
+    _DEFAULTS.label_smoothing,
+    "Share of each training label that is spread over all classes.",
+)
+flags.DEFINE_float(
+    "ema_momentum",
+    _DEFAULTS.ema_momentum,
+    "The model is the moving average of the weights over so many steps as 1 / (1 - "
+    "this); 0: the weights themselves.",
 )
 flags.DEFINE_integer(
     "patience_epochs",
@@ -261,20 +288,36 @@ def evaluate(
 ) -> float:
     """Writes and prints the metrics of validation and test; returns test top-1."""
     from landmarks_tf import evaluation
-    from landmarks_tf import pipeline
+    from landmarks_tf import models
     from landmarks_tf import plots
 
     for name in ("validation", "test"):
-        dataset = pipeline.make_dataset(
-            photos, name, options.image_size, options.batch_size
-        )
-        metrics, matrix = evaluation.evaluate_model(
-            model, dataset, photos.labels(name), photos.class_names
-        )
+        metrics, matrix = test_model(model, photos, name, options)
         run_folder.write_metrics(run_dir, **{name: metrics})
         print(f"{name}: {evaluation.describe_metrics(metrics)}", flush=True)
     plots.write_confusion(run_dir / run_folder.CONFUSION, matrix, photos.class_names)
+    if options.fitted_size != options.image_size:
+        small = models.without_shrinking(model)
+        at_size, _ = test_model(small, photos, "test", options)
+        run_folder.write_metrics(run_dir, test_at_training_size=at_size)
+        summary = evaluation.describe_metrics(at_size)
+        print(f"test at the training's size: {summary}", flush=True)
     return metrics["top1"]
+
+
+def test_model(
+    model: "keras.Model", photos: Catalog, name: str, options: TrainingOptions
+) -> "tuple[dict, np.ndarray]":
+    """Returns the metrics and the confusion matrix of a split, at the model's size."""
+    from landmarks_tf import evaluation
+    from landmarks_tf import pipeline
+
+    dataset = pipeline.make_dataset(
+        photos, name, model.input_shape[1:3], options.batch_size
+    )
+    return evaluation.evaluate_model(
+        model, dataset, photos.labels(name), photos.class_names
+    )
 
 
 def export(model: "keras.Model", photos: Catalog, run_dir: Path) -> None:

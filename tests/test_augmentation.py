@@ -2,14 +2,20 @@ import numpy as np
 import tensorflow as tf
 
 from landmarks_tf.augmentation import crop_and_flip
+from landmarks_tf.augmentation import jitter_colors
+from landmarks_tf.augmentation import random_view
 
 # Red is the column, green the row: a view tells where it is from.
 COLUMN, ROW = np.meshgrid(np.arange(200), np.arange(200))
 PIXELS = tf.constant(np.stack([COLUMN, ROW, 0 * ROW], -1).astype(np.uint8))
 
 
-def views(seeds):
-    return [crop_and_flip(PIXELS, tf.constant([5, n], tf.int64)).numpy() for n in seeds]
+def seed(number):
+    return tf.constant([5, number], tf.int64)
+
+
+def views(numbers, size=(200, 200)):
+    return [crop_and_flip(PIXELS, seed(number), size).numpy() for number in numbers]
 
 
 def test_a_view_is_decided_by_its_seed():
@@ -35,3 +41,41 @@ def test_half_of_the_views_are_mirrored_and_none_is_upside_down():
     mirrored = sum(view[0, 0, 0] > view[0, -1, 0] for view in seen)
     assert 75 < mirrored < 125
     assert all(view[0, 0, 1] < view[-1, 0, 1] for view in seen)
+
+
+def test_a_view_has_the_size_that_was_asked_for():
+    assert views([1], (100, 80))[0].shape == (100, 80, 3)
+
+
+def test_colors_are_decided_by_their_seed_and_stay_in_place():
+    photo = tf.fill((64, 64, 3), tf.constant(100, tf.uint8)) + [[0, 20, 40]]
+    photo = tf.cast(photo, tf.uint8)
+    seen = [jitter_colors(photo, seed(number)).numpy() for number in range(50)]
+    assert np.array_equal(seen[3], jitter_colors(photo, seed(3)))
+    # Brightness: the mean of each photo is that of its factor.
+    factors = [view.mean() / 120 for view in seen]
+    assert 0.68 < min(factors) < 0.8
+    assert 1.2 < max(factors) < 1.32
+    # Saturation: colours come nearer to grey and go farther from it.
+    spans = [
+        np.ptp(view[0, 0].astype(int)) / factor for view, factor in zip(seen, factors)
+    ]
+    assert min(spans) < 35 and max(spans) > 45
+    # A photo of one colour stays one.
+    assert all(np.ptp(view, axis=(0, 1)).max() == 0 for view in seen)
+
+
+def test_contrast_changes_around_the_mean():
+    photo = tf.concat([tf.fill((64, 32, 3), 100), tf.fill((64, 32, 3), 140)], 1)
+    views = [
+        jitter_colors(tf.cast(photo, tf.uint8), seed(n)).numpy() for n in range(50)
+    ]
+    spans = [np.ptp(v[..., 0].astype(int)) / v.mean() for v in views]
+    assert min(spans) < 0.28 < 40 / 120 < 0.39 < max(spans)
+
+
+def test_a_view_is_a_part_and_in_other_colors_where_that_is_asked_for():
+    plain = random_view(PIXELS, seed(1), "crop_flip", (90, 90)).numpy()
+    colored = random_view(PIXELS, seed(1), "crop_flip_color", (90, 90)).numpy()
+    assert np.array_equal(plain, views([1], (90, 90))[0])
+    assert colored.shape == (90, 90, 3) and not np.array_equal(plain, colored)

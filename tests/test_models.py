@@ -11,7 +11,7 @@ from landmarks_tf.architectures import SCRATCH_PRESETS
 from landmarks_tf.errors import InvalidInput
 
 # Preset -> parameters at 800x800 and 50 classes.
-SCRATCH_PARAMETERS = {"reference": 20_486_738, "small": 500_202}
+SCRATCH_PARAMETERS = {"reference": 20_486_738, "strong": 3_218_322, "small": 500_202}
 # Backbone -> parameters of the transfer model with 50 classes.
 TRANSFER_PARAMETERS = {
     "ConvNeXtTiny": 27_858_578,
@@ -62,6 +62,19 @@ def test_scratch_network_has_the_layers_of_the_mission(preset):
     for index, kind in enumerate(kinds):
         if kind is keras.layers.Dropout:
             assert kinds[index - 1] is keras.layers.Dense
+
+
+def test_a_network_that_shrinks_its_images_answers_as_the_one_within_it():
+    model = models.build_scratch_model("small", (256, 256), 3, shrinking=4)
+    assert model.input_shape == (None, 256, 256, 3)
+    small = models.without_shrinking(model)
+    assert small.input_shape == (None, 64, 64, 3)
+    images = np.random.default_rng(0).random((2, 64, 64, 3), np.float32)
+    enlarged = images.repeat(4, axis=1).repeat(4, axis=2)
+    np.testing.assert_allclose(model(enlarged), small(images), atol=1e-6)
+    trained = models.build_scratch_model("small", (64, 64), 3)
+    model.set_weights(trained.get_weights())
+    np.testing.assert_allclose(small(images), trained(images), atol=1e-6)
 
 
 @pytest.mark.parametrize("preset", SCRATCH_PRESETS)

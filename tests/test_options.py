@@ -22,6 +22,15 @@ SCRIPTS = Path(__file__).parents[1] / "scripts"
         ("batch_size", 0),
         ("epochs", 0),
         ("cached_views", 0),
+        ("training_size", -1),
+        ("training_size", 32),
+        ("training_size", 300),
+        ("training_size", 1600),
+        ("weight_decay", -0.1),
+        ("label_smoothing", 1.0),
+        ("ema_momentum", 1.0),
+        ("warmup_epochs", -1),
+        ("warmup_epochs", 3),
         ("patience_epochs", 0),
         ("learning_rate", 0.0),
         ("seed", -1),
@@ -39,6 +48,28 @@ def test_refuses_a_value_and_says_which(name, value):
 
 def test_transfer_takes_images_that_six_poolings_do_not():
     assert TrainingOptions(model="transfer", image_size=32).image_size == 32
+
+
+def test_a_warm_up_is_of_a_cosine_and_ends_before_it():
+    for schedule, warmup in [("constant", 1), ("cosine", 30)]:
+        with pytest.raises(InvalidInput, match="^`warmup_epochs` must be 0, or less"):
+            TrainingOptions(learning_rate_schedule=schedule, warmup_epochs=warmup)
+    assert TrainingOptions(learning_rate_schedule="cosine", warmup_epochs=29)
+
+
+def test_a_transfer_model_is_trained_at_its_own_size():
+    with pytest.raises(InvalidInput, match="^`training_size` must be 0 with a tra"):
+        TrainingOptions(model="transfer", training_size=400)
+
+
+def test_parts_of_photos_are_decoded_at_twice_the_size():
+    def decoded_size(**values):
+        return TrainingOptions(**values).decoded_size
+
+    assert decoded_size() == 800
+    assert decoded_size(training_size=200) == 200
+    assert decoded_size(training_size=200, augmentation="crop_flip") == 400
+    assert decoded_size(training_size=800, augmentation="crop_flip") == 800
 
 
 def test_augmented_transfer_needs_a_view_besides_the_photo():

@@ -8,6 +8,7 @@ import tensorflow as tf
 from landmarks_tf import graph_preprocessing
 from landmarks_tf import pipeline
 from landmarks_tf.catalog import load_catalog
+from landmarks_tf.options import CHOICES
 from landmarks_tf.options import TrainingOptions
 from landmarks_tf.pixel_cache import DiskCache
 from landmarks_tf.pixel_cache import MemoryCache
@@ -85,7 +86,7 @@ def cache(request, tmp_path):
     return MemoryCache() if request.param == "memory" else DiskCache(tmp_path)
 
 
-@pytest.mark.parametrize("augmentation", ["none", "crop_flip"])
+@pytest.mark.parametrize("augmentation", CHOICES["augmentation"])
 def test_keeping_images_changes_nothing(photos, cache, augmentation):
     options = dataclasses.replace(OPTIONS, augmentation=augmentation)
     fresh = read(pipeline.make_training_dataset(photos, options))
@@ -120,6 +121,24 @@ def test_views_of_an_image_differ_in_each_epoch(photos):
     assert len(images) == 3
     assert not np.array_equal(images[0], images[1])
     assert not np.array_equal(images[1], images[2])
+
+
+@pytest.mark.parametrize(
+    ("training_size", "augmentation"),
+    [(0, "none"), (64, "none"), (64, "crop_flip"), (64, "crop_flip_color")],
+)
+def test_training_shows_images_of_its_own_size(photos, training_size, augmentation):
+    options = dataclasses.replace(
+        OPTIONS,
+        image_size=256,
+        training_size=training_size,
+        augmentation=augmentation,
+    )
+    images, labels = next(iter(pipeline.make_training_dataset(photos, options)))
+    size = training_size or 256
+    assert images.shape == (8, size, size, 3)
+    assert 0 <= images.numpy().min() < images.numpy().max() <= 1
+    assert labels.dtype == tf.int32
 
 
 def test_a_resumed_run_sees_the_views_an_unbroken_one_would(photos):
