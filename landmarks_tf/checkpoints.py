@@ -40,6 +40,11 @@ class Progress:
         """How many epochs are finished."""
         return len(self.history)
 
+    def followed_by(self, later: "Progress") -> "Progress":
+        """Returns the progress of two stages as if of one run."""
+        history = (*self.history, *later.history)
+        return Progress(history, later.is_over, self.seconds + later.seconds)
+
     @property
     def best_epoch(self) -> int:
         """The index of the epoch that is kept: highest validation accuracy.
@@ -102,7 +107,7 @@ class CheckpointKeeper(keras.callbacks.Callback):
         row = {name: float(value) for name, value in (logs or {}).items()}
         if not math.isfinite(row["loss"] + row["val_loss"]):
             raise InvalidInput(
-                f"the loss is not finite in epoch {epoch + 1}: lower `learning_rate`"
+                f"the loss is not finite in epoch {epoch + 1}: lower the learning rate"
             )
         row["learning_rate"] = float(self.model.optimizer.learning_rate)
         self.progress = Progress(

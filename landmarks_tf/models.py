@@ -15,6 +15,7 @@ import numpy as np
 
 from landmarks_tf.architectures import BACKBONES
 from landmarks_tf.architectures import SCRATCH_PRESETS
+from landmarks_tf.architectures import ScratchPreset
 from landmarks_tf.errors import InvalidInput
 
 # ImageNet statistics in [0, 1], RGB, as in keras.applications.imagenet_utils.
@@ -23,16 +24,22 @@ _IMAGENET_STDDEV = (0.229, 0.224, 0.225)
 # The "caffe" mean, in 0..255, BGR, from the same file.
 _CAFFE_MEAN = (103.939, 116.779, 123.68)
 _HEAD_DROPOUT = 0.2
+# Keras's 0.99 remembers five hundred steps, more than a run on few photos has.
+_NORMALIZATION_MOMENTUM = 0.9
 
 
 def build_scratch_model(
-    preset: str, image_size: tuple[int, int], num_classes: int, shrinking: int = 1
+    preset: str,
+    image_size: tuple[int | None, int | None],
+    num_classes: int,
+    shrinking: int = 1,
 ) -> keras.Sequential:
     """Returns the network of 6 convolutions, 6 max-poolings and 3 dense layers.
 
     Args:
         preset: a name in `architectures.SCRATCH_PRESETS`.
-        image_size: (height, width) in pixels, each at least 64 times `shrinking`.
+        image_size: (height, width) in pixels, each at least 64 times `shrinking`; None
+            for any, where the preset has global pooling.
         num_classes: width of the output.
         shrinking: by which images are made smaller before the first convolution. It
             changes no weight: a network trained on small images takes large ones.
@@ -42,42 +49,57 @@ def build_scratch_model(
     if shrinking > 1:
         layers.append(keras.layers.AveragePooling2D(shrinking))
     for filters in numbers.filters:
-        layers += _convolution(filters, numbers.batch_normalization)
+        layers += _convolution(filters, numbers)
     if numbers.global_pooling:
         layers.append(keras.layers.GlobalAveragePooling2D())
     else:
         layers.append(keras.layers.Flatten())
     for units in numbers.dense_units:
-        layers.append(keras.layers.Dense(units, activation="relu"))
+        layers += _dense(units, numbers)
         layers.append(keras.layers.Dropout(numbers.dropout))
     layers.append(_probabilities(num_classes))
     return keras.Sequential(layers, name=f"scratch_{preset}")
 
 
-def without_shrinking(model: keras.Sequential) -> keras.Sequential:
-    """Returns a scratch network as it was trained: for the size it shrinks images to.
+def without_shrinking(
+    model: keras.Sequential, image_size: tuple[int, int]
+) -> keras.Sequential:
+    """Returns a scratch network as it was trained: for images that it does not shrink.
 
     Shares the weights.
     """
-    _, *layers = model.layers
-    images = keras.Input(layers[0].input.shape[1:], name="images")
+    layers = [
+        x for x in model.layers if not isinstance(x, keras.layers.AveragePooling2D)
+    ]
+    images = keras.Input((*image_size, 3), name="images")
     return keras.Sequential([images, *layers], name=model.name)
 
 
-def _convolution(filters: int, batch_normalization: bool) -> list[keras.Layer]:
+def _convolution(filters: int, numbers: ScratchPreset) -> list[keras.Layer]:
     """Returns a convolution with its ReLU and max-pooling."""
-    if not batch_normalization:
+    # Overlapping ones reach over the edge, as the convolutions do.
+    padding = "same" if numbers.pool_size > 2 else "valid"
+    pooling = keras.layers.MaxPooling2D(numbers.pool_size, 2, padding=padding)
+    if not numbers.batch_normalization:
         return [
             keras.layers.Conv2D(filters, 3, padding="same", activation="relu"),
-            keras.layers.MaxPooling2D(),
+            pooling,
         ]
     # Pooled first: a quarter of the values to normalise.
-    return [
-        keras.layers.Conv2D(filters, 3, padding="same", use_bias=False),
-        keras.layers.MaxPooling2D(),
-        keras.layers.BatchNormalization(),
-        keras.layers.ReLU(),
-    ]
+    convolution = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False)
+    return [convolution, pooling, *_normalized_relu()]
+
+
+def _dense(units: int, numbers: ScratchPreset) -> list[keras.Layer]:
+    """Returns a hidden dense layer with its ReLU."""
+    if not numbers.batch_normalization:
+        return [keras.layers.Dense(units, activation="relu")]
+    return [keras.layers.Dense(units, use_bias=False), *_normalized_relu()]
+
+
+def _normalized_relu() -> list[keras.Layer]:
+    normalization = keras.layers.BatchNormalization(momentum=_NORMALIZATION_MOMENTUM)
+    return [normalization, keras.layers.ReLU()]
 
 
 def build_transfer_model(
@@ -138,6 +160,20 @@ def join_head(extractor: keras.Model, head: keras.Sequential) -> keras.Model:
     for layer in head.layers:
         outputs = layer(outputs)
     return keras.Model(extractor.input, outputs, name=extractor.name)
+
+
+def unfreeze(model: keras.Model) -> None:
+    """Lets all of a transfer model be trained but its batch normalisation.
+
+    That stays in inference mode only if it is not trainable: Keras 3.15's `fit` calls a
+    backbone with training=True whatever `build_feature_extractor` says. Nor does it
+    hand `model.trainable` on to the backbone.
+    """
+    for layer in model.layers:
+        layer.trainable = True
+        for inner in getattr(layer, "layers", ()):
+            is_normalization = isinstance(inner, keras.layers.BatchNormalization)
+            inner.trainable = not is_normalization
 
 
 def load_model(path: Path, num_classes: int) -> keras.Model:

@@ -5,6 +5,7 @@ it. No TensorFlow.
 """
 
 from dataclasses import dataclass
+from dataclasses import replace
 
 from landmarks_tf.architectures import BACKBONES
 from landmarks_tf.architectures import SCRATCH_PRESETS
@@ -16,11 +17,20 @@ CHOICES = {
     "preset": tuple(SCRATCH_PRESETS),
     "backbone": tuple(BACKBONES),
     "augmentation": ("none", "crop_flip", "crop_flip_color"),
+    "mixing": ("none", "cutmix_mixup"),
     "learning_rate_schedule": ("constant", "cosine"),
     "mixed_precision": ("none", "bfloat16", "float16"),
 }
 _COUNTS = ("image_size", "batch_size", "cached_views", "epochs", "patience_epochs")
-_NOT_NEGATIVE = ("training_size", "weight_decay", "warmup_epochs")
+_NOT_NEGATIVE = (
+    "network_size",
+    "weight_decay",
+    "warmup_epochs",
+    "fine_tuning_epochs",
+)
+# Share of the epochs in which photos are mixed; then the network sees them as they are.
+_MIXED_SHARE = 0.9
+_LARGEST_DECODED_SIZE = 800
 # Six halvings leave at least one pixel.
 MIN_SCRATCH_IMAGE_SIZE = 64
 
@@ -38,9 +48,11 @@ class TrainingOptions:
     backbone: str = "MobileNetV2"
     backbone_weights: str = "imagenet"
     image_size: int = 800
-    training_size: int = 0
+    network_size: int = 0
+    training_sizes: tuple[int, ...] = ()
     batch_size: int = 8
     augmentation: str = "none"
+    mixing: str = "none"
     cached_views: int = 8
     epochs: int = 30
     learning_rate: float = 2e-4
@@ -50,6 +62,8 @@ class TrainingOptions:
     label_smoothing: float = 0.0
     ema_momentum: float = 0.0
     patience_epochs: int = 10
+    fine_tuning_epochs: int = 0
+    fine_tuning_learning_rate: float = 1e-4
     mixed_precision: str = "none"
     seed: int = 0
     validation_fraction: float = 0.1
@@ -65,7 +79,8 @@ class TrainingOptions:
             self._require(name, getattr(self, name) >= 0, "0 or more")
         for name in ("label_smoothing", "ema_momentum"):
             self._require(name, 0 <= getattr(self, name) < 1, "in [0, 1)")
-        self._require("learning_rate", self.learning_rate > 0, "greater than 0")
+        for name in ("learning_rate", "fine_tuning_learning_rate"):
+            self._require(name, getattr(self, name) > 0, "greater than 0")
         is_cosine = self.learning_rate_schedule == "cosine"
         is_possible = self.warmup_epochs < self.epochs if is_cosine else False
         wanted = "0, or less than `epochs` with learning_rate_schedule=cosine"
@@ -81,37 +96,85 @@ class TrainingOptions:
 
     @property
     def fitted_size(self) -> int:
-        """The height and width that a network is trained at, in pixels."""
-        return self.training_size or self.image_size
+        """The height and width that a network is validated at, in pixels."""
+        return self.network_size or self.image_size
+
+    @property
+    def epoch_sizes(self) -> tuple[int, ...]:
+        """The height and width of the training images of each epoch, in pixels."""
+        sizes = self.training_sizes or (self.fitted_size,)
+        return tuple(
+            sizes[epoch * len(sizes) // self.epochs] for epoch in range(self.epochs)
+        )
+
+    @property
+    def fine_tuning(self) -> "TrainingOptions":
+        """The options of the second stage, in which the backbone is trained too.
+
+        It begins gently, since AdamW's first steps are as long as any.
+        """
+        return replace(
+            self,
+            epochs=self.fine_tuning_epochs,
+            learning_rate=self.fine_tuning_learning_rate,
+            learning_rate_schedule="cosine",
+            warmup_epochs=min(1, self.fine_tuning_epochs - 1),
+        )
+
+    @property
+    def num_mixed_epochs(self) -> int:
+        """How many epochs, from the first, show mixed photos."""
+        return 0 if self.mixing == "none" else round(_MIXED_SHARE * self.epochs)
 
     @property
     def decoded_size(self) -> int:
         """The height and width that its training photos are decoded to, in pixels.
 
-        Twice what is trained at where parts of them are shown, which are then as sharp
-        as a whole photo of that size.
+        Where parts of them are shown it is twice what is trained at, so that these are
+        as sharp as a whole photo of that size, but not what would take gigabytes.
         """
         if self.augmentation == "none":
             return self.fitted_size
-        return min(2 * self.fitted_size, self.image_size)
+        size = max(self.epoch_sizes)
+        return max(size, min(2 * size, _LARGEST_DECODED_SIZE))
 
     def _check_transfer(self) -> None:
         wanted = "'none' with a transfer model: its features are float32"
         self._require("mixed_precision", self.mixed_precision == "none", wanted)
-        wanted = "0 with a transfer model, whose features are of `image_size`"
-        self._require("training_size", self.training_size == 0, wanted)
-        if self.augmentation != "none":
+        for name in ("network_size", "training_sizes", "mixing"):
+            default = getattr(type(self), name)
+            wanted = f"{default!r} with a transfer model, which is trained on features"
+            self._require(name, getattr(self, name) == default, wanted)
+        if self.augmentation != "none" and not self.fine_tuning_epochs:
             is_enough = self.cached_views >= 2
             wanted = "at least 2 with augmentation: the first view is the photo"
             self._require("cached_views", is_enough, wanted)
 
     def _check_scratch(self) -> None:
-        name = "training_size" if self.training_size else "image_size"
+        name = "network_size" if self.network_size else "image_size"
         wanted = f"at least {MIN_SCRATCH_IMAGE_SIZE} (six poolings halve it)"
         self._require(name, self.fitted_size >= MIN_SCRATCH_IMAGE_SIZE, wanted)
         is_divisor = self.image_size % self.fitted_size == 0
         wanted = f"a divisor of image_size={self.image_size}, or 0 for all of it"
-        self._require("training_size", is_divisor, wanted)
+        self._require("network_size", is_divisor, wanted)
+        wanted = "0 with a scratch network, all of which is trained"
+        self._require("fine_tuning_epochs", self.fine_tuning_epochs == 0, wanted)
+        if self.training_sizes:
+            self._check_training_sizes()
+
+    def _check_training_sizes(self) -> None:
+        name = "training_sizes"
+        is_possible = min(self.training_sizes) >= MIN_SCRATCH_IMAGE_SIZE
+        wanted = f"at least {MIN_SCRATCH_IMAGE_SIZE} each (six poolings halve them)"
+        self._require(name, is_possible, wanted)
+        num_sizes = len(self.training_sizes)
+        self._require(name, num_sizes <= self.epochs, "no more than there are epochs")
+        is_once = len(set(self.training_sizes)) == num_sizes
+        self._require(name, is_once, "all different")
+        wanted = "() with augmentation=none, which shows whole photos"
+        self._require(name, self.augmentation != "none", wanted)
+        wanted = "() with a preset that flattens, which takes images of one size"
+        self._require(name, SCRATCH_PRESETS[self.preset].global_pooling, wanted)
 
     def _require(self, name: str, is_allowed: bool, wanted: str) -> None:
         if not is_allowed:

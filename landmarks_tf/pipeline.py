@@ -1,5 +1,6 @@
 """tf.data: from photo files to batches of the contract's images and labels."""
 
+import functools
 import math
 import os
 from collections.abc import Callable
@@ -67,17 +68,23 @@ def make_training_dataset(
     seen.
 
     Returns:
-        batches as `make_dataset` gives, of `options.fitted_size`, from `initial_epoch`
+        batches as `make_dataset` gives, of `options.epoch_sizes`, from `initial_epoch`
         to the last epoch; each epoch holds every training photo once and ends with a
-        batch of what is left.
+        batch of what is left. Where `options.mixing` says so, targets float32
+        `[batch, num_classes]` are in the place of labels.
     """
 
+    mixers, num_classes = augmentation.build_mixers(), len(photos.class_names)
+
     # Names are shuffled, not images: the buffer holds all of them.
-    def load(shuffled: tf.data.Dataset, epoch: tf.Tensor) -> tf.data.Dataset:
+    def load(shuffled: tf.data.Dataset, epoch: tf.Tensor, size: int) -> tf.data.Dataset:
         pixels = _load_pixels(shuffled, options.decoded_size, cache)
         if options.augmentation != "none":
-            pixels = _augmented(pixels, options, epoch)
-        return _batches(pixels, options.batch_size)
+            pixels = _augmented(pixels, options, epoch, size)
+        batches = _batches(pixels, options.batch_size)
+        if options.mixing != "none":
+            batches = _mixed(batches, mixers, num_classes, options, epoch)
+        return batches
 
     examples = _examples(photos, "train", options.decoded_size, cache)
     return _shuffled_epochs(examples, load, options, initial_epoch)
@@ -117,7 +124,7 @@ def make_feature_training_dataset(
     examples = _feature_examples(features, labels)
     num_views = features.shape[1]
 
-    def load(shuffled: tf.data.Dataset, epoch: tf.Tensor) -> tf.data.Dataset:
+    def load(shuffled: tf.data.Dataset, epoch: tf.Tensor, size: int) -> tf.data.Dataset:
         def choose(place: tf.Tensor, example: tuple) -> tuple:
             # The place is random already, and another in each epoch.
             return example[0][(epoch + place) % num_views], example[1]
@@ -134,13 +141,16 @@ def _feature_examples(features: np.ndarray, labels: Sequence[int]) -> tf.data.Da
 
 def _shuffled_epochs(
     examples: tf.data.Dataset,
-    load: Callable[[tf.data.Dataset, tf.Tensor], tf.data.Dataset],
+    load: Callable[[tf.data.Dataset, tf.Tensor, int], tf.data.Dataset],
     options: TrainingOptions,
     initial_epoch: int,
 ) -> tf.data.Dataset:
-    """Chains the epochs to come; `load` makes batches of shuffled examples."""
+    """Chains the epochs to come; `load` makes batches of shuffled examples.
 
-    def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
+    It is traced once for each size of images, which Keras's CutMix has to know.
+    """
+
+    def one_epoch(epoch: tf.Tensor, size: int) -> tf.data.Dataset:
         # In a traced function this sets the seed of its graph alone: the order would
         # else depend on whether and when the program set the global one. TensorFlow
         # compares it with 0 and then takes a tensor for a truth value.
@@ -148,11 +158,17 @@ def _shuffled_epochs(
         shuffled = examples.shuffle(
             len(examples), seed=epoch, reshuffle_each_iteration=False
         )
-        return load(shuffled, epoch)
+        return load(shuffled, epoch, size)
 
-    epochs = tf.data.Dataset.range(initial_epoch, options.epochs)
-    steps = math.ceil(len(examples) / options.batch_size) * len(epochs)
-    dataset = epochs.flat_map(one_epoch)
+    stretches = []
+    for size in dict.fromkeys(options.epoch_sizes):
+        begin = options.epoch_sizes.index(size)
+        end = begin + options.epoch_sizes.count(size)
+        epochs = tf.data.Dataset.range(max(begin, initial_epoch), end)
+        stretches.append(epochs.flat_map(functools.partial(one_epoch, size=size)))
+    dataset = functools.reduce(tf.data.Dataset.concatenate, stretches)
+    num_epochs = options.epochs - initial_epoch
+    steps = math.ceil(len(examples) / options.batch_size) * num_epochs
     # Of a flat_map TensorFlow cannot tell by itself how long it is.
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
     return dataset.prefetch(_NUM_PREFETCHED)
@@ -191,19 +207,45 @@ def _load_pixels(
 
 
 def _augmented(
-    pixels: tf.data.Dataset, options: TrainingOptions, epoch: tf.Tensor
+    pixels: tf.data.Dataset, options: TrainingOptions, epoch: tf.Tensor, size: int
 ) -> tf.data.Dataset:
     """Takes another random view of each image in each epoch."""
     num_images = tf.cast(len(pixels), tf.int64)
-    size = as_image_size(options.fitted_size)
 
     def augment(place: tf.Tensor, example: tuple) -> tuple:
         number = epoch * num_images + place
         seed = tf.stack([tf.constant(options.seed, tf.int64), number])
-        view = augmentation.random_view(example[0], seed, options.augmentation, size)
+        view = augmentation.random_view(
+            example[0], seed, options.augmentation, (size, size)
+        )
         return view, example[1]
 
     return pixels.enumerate().map(augment, num_parallel_calls=_NUM_PARALLEL)
+
+
+def _mixed(
+    batches: tf.data.Dataset,
+    mixers: tuple,
+    num_classes: int,
+    options: TrainingOptions,
+    epoch: tf.Tensor,
+) -> tf.data.Dataset:
+    """Turns labels into targets, and mixes photos in the epochs that are for it."""
+    num_batches = tf.cast(len(batches), tf.int64)
+
+    def mix(place: tf.Tensor, batch: tuple) -> tuple:
+        images, labels = batch
+        targets = tf.one_hot(labels, num_classes)
+        seed = tf.stack(
+            [tf.constant(options.seed, tf.int64), epoch * num_batches + place]
+        )
+        return tf.cond(
+            epoch < options.num_mixed_epochs,
+            lambda: augmentation.mix_photos(mixers, images, targets, seed),
+            lambda: (images, targets),
+        )
+
+    return batches.enumerate().map(mix, num_parallel_calls=_NUM_PARALLEL)
 
 
 def _views(pixels: tf.data.Dataset, seeds: Sequence[int], kind: str) -> tf.data.Dataset:

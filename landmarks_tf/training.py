@@ -27,7 +27,7 @@ def train_model(
         build: makes the network, uncompiled.
         options: of the run.
         training_data: a `tf.data.Dataset` of the batches of all epochs to come, with
-            labels int32 `[batch]`.
+            labels int32 `[batch]` or targets float32 `[batch, num_classes]`.
         validation_data: a `tf.data.Dataset` of the batches of one, likewise.
         checkpoints_dir: where the state after each epoch is kept.
         verbose: as in `keras.Model.fit`.
@@ -152,14 +152,15 @@ def _learning_rate(options: TrainingOptions, steps_per_epoch: int) -> Any:
 
 
 def _with_targets(data: Any, model: keras.Model, label_smoothing: float = 0.0) -> Any:
-    """Turns labels into distributions over the classes.
+    """Turns labels into distributions over the classes, where they are not yet.
 
     Smoothed here and not by the loss, which would smooth those of validation too.
     """
     num_classes = model.output_shape[-1]
 
     def convert(inputs: Any, labels: Any) -> tuple:
-        targets = keras.ops.one_hot(labels, num_classes)
+        is_mixed = len(labels.shape) == 2
+        targets = labels if is_mixed else keras.ops.one_hot(labels, num_classes)
         return inputs, targets * (1 - label_smoothing) + label_smoothing / num_classes
 
     return data.map(convert)

@@ -109,7 +109,9 @@ def write_flags(path: Path, **recorded: str) -> None:
     """
     own = flags.FLAGS.get_key_flags_for_module(sys.argv[0])
     written = [flag for flag in own if flag.name not in (*_NOT_RECORDED, *recorded)]
-    lines = sorted(filter(None, (flag.serialize() for flag in written)))
+    # A flag that may be repeated has a line for each value, whose order counts.
+    blocks = sorted(filter(None, (flag.serialize() for flag in written)))
+    lines = "\n".join(blocks).splitlines()
     replaced = [f"--{name}={value}" for name, value in recorded.items()]
     if path.exists():
         previous = set(path.read_text(encoding="utf-8").splitlines()) - set(replaced)

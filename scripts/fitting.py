@@ -2,6 +2,7 @@
 
 import functools
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,15 +41,38 @@ def fit_scratch(
     photos: Catalog, run_dir: Path, options: TrainingOptions
 ) -> "tuple[keras.Model, Progress]":
     """Trains the whole network on images, which are decoded once."""
-    from landmarks_tf import checkpoints
     from landmarks_tf import models
+
+    size, num_classes = options.fitted_size, len(photos.class_names)
+    trained_size = None if options.training_sizes else size
+    build = functools.partial(models.build_scratch_model, options.preset)
+    trained, progress = fit_images(
+        functools.partial(build, (trained_size, trained_size), num_classes),
+        photos,
+        run_dir,
+        run_dir / run_folder.CHECKPOINTS,
+        options,
+    )
+    image_size = (options.image_size, options.image_size)
+    model = build(image_size, num_classes, options.image_size // size)
+    model.set_weights(trained.get_weights())
+    return model, progress
+
+
+def fit_images(
+    build: Callable[[], "keras.Model"],
+    photos: Catalog,
+    run_dir: Path,
+    checkpoints_dir: Path,
+    options: TrainingOptions,
+) -> "tuple[keras.Model, Progress]":
+    """Trains all that `build` makes on images, which are decoded once."""
+    from landmarks_tf import checkpoints
     from landmarks_tf import pipeline
     from landmarks_tf import pixel_cache
     from landmarks_tf import training
 
-    checkpoints_dir = run_dir / run_folder.CHECKPOINTS
     earlier = checkpoints.load_progress(checkpoints_dir)
-    size, num_classes = options.fitted_size, len(photos.class_names)
     is_on_disk = _DISK_CACHE.value and not earlier.is_over
     cache = pixel_cache.choose_cache(
         len(photos.splits["train"]) + len(photos.splits["validation"]),
@@ -56,9 +80,9 @@ def fit_scratch(
         _MEMORY_BUDGET_GIB.value * 2**30,
         run_dir / run_folder.PIXELS if is_on_disk else None,
     )
-    build = functools.partial(models.build_scratch_model, options.preset)
-    trained, progress = training.train_model(
-        functools.partial(build, (size, size), num_classes),
+    size = options.fitted_size
+    fitted = training.train_model(
+        build,
         options,
         pipeline.make_training_dataset(photos, options, earlier.num_epochs, cache),
         pipeline.make_dataset(photos, "validation", size, options.batch_size, cache),
@@ -67,10 +91,7 @@ def fit_scratch(
     )
     if cache is not None:
         cache.clear()
-    image_size = (options.image_size, options.image_size)
-    model = build(image_size, num_classes, options.image_size // size)
-    model.set_weights(trained.get_weights())
-    return model, progress
+    return fitted
 
 
 def fit_transfer(
@@ -110,7 +131,45 @@ def fit_transfer(
         checkpoints_dir,
         command_line.verbosity(),
     )
-    return models.join_head(extractor, head), progress
+    model = models.join_head(extractor, head)
+    if options.fine_tuning_epochs:
+        return fine_tune(model, progress, photos, run_dir, options)
+    return model, progress
+
+
+def fine_tune(
+    model: "keras.Model",
+    probe: "Progress",
+    photos: Catalog,
+    run_dir: Path,
+    options: TrainingOptions,
+) -> "tuple[keras.Model, Progress]":
+    """Trains all of a transfer model whose head is trained.
+
+    Returns:
+        the model, as it came if validation is not better for it, and the progress of
+        both stages.
+    """
+    from landmarks_tf import models
+
+    weights = model.get_weights()
+    models.unfreeze(model)
+    tuned, progress = fit_images(
+        lambda: model,
+        photos,
+        run_dir,
+        run_dir / run_folder.CHECKPOINTS / "fine_tuning",
+        options.fine_tuning,
+    )
+    progress = probe.followed_by(progress)
+    is_better = progress.best_epoch >= probe.num_epochs
+    if not is_better:
+        tuned.set_weights(weights)
+    before = probe.history[probe.best_epoch]["val_accuracy"]
+    after = max(row["val_accuracy"] for row in progress.history[probe.num_epochs :])
+    outcome = "kept" if is_better else "not kept"
+    print(f"fine-tuning: validation {before:.1%}, then {after:.1%}: {outcome}")
+    return tuned, progress
 
 
 def extract(

@@ -79,10 +79,16 @@ flags.DEFINE_integer(
     "image_size", _DEFAULTS.image_size, "Height and width of the images, in pixels."
 )
 flags.DEFINE_integer(
-    "training_size",
-    _DEFAULTS.training_size,
-    "A scratch network is trained at this height and width, which divides image_size; "
-    "the finished one shrinks its images to it. 0: image_size.",
+    "network_size",
+    _DEFAULTS.network_size,
+    "A scratch network shrinks its images to this height and width, which divides "
+    "image_size, before it looks at them. 0: it does not.",
+)
+flags.DEFINE_multi_integer(
+    "training_sizes",
+    list(_DEFAULTS.training_sizes),
+    "Heights and widths of a scratch network's training images, each for as many "
+    "epochs, in this order. Repeat the flag for each. Default: network_size.",
 )
 flags.DEFINE_integer("batch_size", _DEFAULTS.batch_size, "Photos in a training step.")
 flags.DEFINE_enum(
@@ -98,6 +104,13 @@ flags.DEFINE_integer(
     "With augmentation, a transfer model sees so many views of a photo, itself among "
     "them, which its backbone has seen once; a scratch network sees a new one in each "
     "epoch.",
+)
+flags.DEFINE_enum(
+    "mixing",
+    _DEFAULTS.mixing,
+    CHOICES["mixing"],
+    "Train a scratch network on photos that are put together from two, by CutMix or by "
+    "MixUp, for the first nine tenths of the epochs.",
 )
 flags.DEFINE_integer("epochs", _DEFAULTS.epochs, "Epochs at most.")
 flags.DEFINE_float(
@@ -132,6 +145,17 @@ flags.DEFINE_integer(
     "patience_epochs",
     _DEFAULTS.patience_epochs,
     "Stop after so many epochs without better validation accuracy.",
+)
+flags.DEFINE_integer(
+    "fine_tuning_epochs",
+    _DEFAULTS.fine_tuning_epochs,
+    "When its head is trained, train all of a transfer model so many epochs at most; "
+    "what comes of it is kept if validation is better for it.",
+)
+flags.DEFINE_float(
+    "fine_tuning_learning_rate",
+    _DEFAULTS.fine_tuning_learning_rate,
+    "Step size of AdamW at its highest in these epochs; a cosine lowers it to 0.",
 )
 flags.DEFINE_enum(
     "mixed_precision",
@@ -192,6 +216,7 @@ def main(arguments: list[str]) -> int:
 def options_of_flags() -> TrainingOptions:
     names = [field.name for field in dataclasses.fields(TrainingOptions)]
     values: dict[str, Any] = {name: flags.FLAGS[name].value for name in names}
+    values["training_sizes"] = tuple(values["training_sizes"])
     return TrainingOptions(**values)
 
 
@@ -296,12 +321,13 @@ def evaluate(
         run_folder.write_metrics(run_dir, **{name: metrics})
         print(f"{name}: {evaluation.describe_metrics(metrics)}", flush=True)
     plots.write_confusion(run_dir / run_folder.CONFUSION, matrix, photos.class_names)
-    if options.fitted_size != options.image_size:
-        small = models.without_shrinking(model)
+    size = options.epoch_sizes[-1]
+    if size != options.image_size:
+        small = models.without_shrinking(model, (size, size))
         at_size, _ = test_model(small, photos, "test", options)
         run_folder.write_metrics(run_dir, test_at_training_size=at_size)
         summary = evaluation.describe_metrics(at_size)
-        print(f"test at the training's size: {summary}", flush=True)
+        print(f"test at the training's {size} pixels: {summary}", flush=True)
     return metrics["top1"]
 
 

@@ -17,6 +17,7 @@ hypothesis.settings.load_profile("fixed")
 ROOT = Path(__file__).parents[1]
 COLORS = {"0.red": (200, 30, 30), "1.green": (30, 180, 40), "2.blue": (20, 40, 210)}
 TOY_FLAGS = (
+    "--preset=reference",
     "--image_size=64",
     "--batch_size=4",
     "--epochs=6",

@@ -1,8 +1,10 @@
 import numpy as np
 import tensorflow as tf
 
+from landmarks_tf.augmentation import build_mixers
 from landmarks_tf.augmentation import crop_and_flip
 from landmarks_tf.augmentation import jitter_colors
+from landmarks_tf.augmentation import mix_photos
 from landmarks_tf.augmentation import random_view
 
 # Red is the column, green the row: a view tells where it is from.
@@ -26,14 +28,23 @@ def test_a_view_is_decided_by_its_seed():
     assert not np.array_equal(one, other)
 
 
-def test_a_view_is_a_third_of_the_photo_at_least_and_no_more_than_it():
+def test_a_view_is_a_quarter_of_the_photo_at_least_and_no_more_than_it():
     shares = []
     for view in views(range(200)):
         columns, rows = (np.ptp(view[..., axis].astype(int)) + 1 for axis in (0, 1))
         assert 3 / 4 - 0.03 < columns / rows < 4 / 3 + 0.03
         shares.append(columns * rows / 200**2)
-    assert 0.33 < min(shares) < 0.45
+    assert 0.24 < min(shares) < 0.35
     assert 0.9 < max(shares) <= 1
+
+
+def test_a_view_is_the_same_at_any_size_of_the_photo():
+    large = tf.image.resize(PIXELS, (800, 800))
+    for number in range(20):
+        view = views([number], (100, 100))[0].astype(int)
+        other = crop_and_flip(tf.cast(large, tf.uint8), seed(number), (300, 300))
+        small = tf.image.resize(other, (100, 100)).numpy()
+        assert np.abs(view - small).max() < 2
 
 
 def test_half_of_the_views_are_mirrored_and_none_is_upside_down():
@@ -72,6 +83,24 @@ def test_contrast_changes_around_the_mean():
     ]
     spans = [np.ptp(v[..., 0].astype(int)) / v.mean() for v in views]
     assert min(spans) < 0.28 < 40 / 120 < 0.39 < max(spans)
+
+
+def test_photos_are_mixed_as_their_targets_are():
+    # Photo number i is all i, so that its mean tells its share.
+    images = tf.ones((8, 64, 64, 3)) * tf.reshape(tf.range(8.0), (8, 1, 1, 1))
+    targets = tf.eye(8)
+    mixers, kinds = build_mixers(), set()
+    for number in range(20):
+        mixed, shares = mix_photos(mixers, images, targets, seed(number))
+        again, same = mix_photos(mixers, images, targets, seed(number))
+        assert np.array_equal(mixed, again) and np.array_equal(shares, same)
+        np.testing.assert_allclose(np.sum(shares, 1), 1, atol=1e-5)
+        means = np.mean(mixed, axis=(1, 2, 3))
+        np.testing.assert_allclose(means, np.dot(shares, np.arange(8)), atol=0.25)
+        values = [len(np.unique(np.round(photo, 4))) for photo in mixed]
+        kinds.add("whole" if np.array_equal(mixed, images) else max(values))
+    # MixUp leaves one value, CutMix two.
+    assert kinds == {"whole", 1, 2}
 
 
 def test_a_view_is_a_part_and_in_other_colors_where_that_is_asked_for():

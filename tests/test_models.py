@@ -11,7 +11,7 @@ from landmarks_tf.architectures import SCRATCH_PRESETS
 from landmarks_tf.errors import InvalidInput
 
 # Preset -> parameters at 800x800 and 50 classes.
-SCRATCH_PARAMETERS = {"reference": 20_486_738, "strong": 3_218_322, "small": 500_202}
+SCRATCH_PARAMETERS = {"reference": 20_486_738, "strong": 3_219_474, "small": 501_354}
 # Backbone -> parameters of the transfer model with 50 classes.
 TRANSFER_PARAMETERS = {
     "ConvNeXtTiny": 27_858_578,
@@ -59,15 +59,22 @@ def test_scratch_network_has_the_layers_of_the_mission(preset):
     assert model.input_shape == (None, 800, 800, 3)
     assert model.output_shape == (None, 50)
     kinds = [type(layer) for layer in model.layers]
-    for index, kind in enumerate(kinds):
-        if kind is keras.layers.Dropout:
-            assert kinds[index - 1] is keras.layers.Dense
+    wide = [
+        kind for kind in kinds if kind in (keras.layers.Dense, keras.layers.Dropout)
+    ]
+    assert wide == [keras.layers.Dense, keras.layers.Dropout] * 2 + [keras.layers.Dense]
+
+
+def test_a_network_with_global_pooling_takes_images_of_any_size():
+    model = models.build_scratch_model("strong", (None, None), 3)
+    for size in (64, 96, 160):
+        assert model(np.zeros((1, size, size, 3), np.float32)).shape == (1, 3)
 
 
 def test_a_network_that_shrinks_its_images_answers_as_the_one_within_it():
     model = models.build_scratch_model("small", (256, 256), 3, shrinking=4)
     assert model.input_shape == (None, 256, 256, 3)
-    small = models.without_shrinking(model)
+    small = models.without_shrinking(model, (64, 64))
     assert small.input_shape == (None, 64, 64, 3)
     images = np.random.default_rng(0).random((2, 64, 64, 3), np.float32)
     enlarged = images.repeat(4, axis=1).repeat(4, axis=2)

@@ -22,11 +22,17 @@ SCRIPTS = Path(__file__).parents[1] / "scripts"
         ("batch_size", 0),
         ("epochs", 0),
         ("cached_views", 0),
-        ("training_size", -1),
-        ("training_size", 32),
-        ("training_size", 300),
-        ("training_size", 1600),
+        ("network_size", -1),
+        ("network_size", 32),
+        ("network_size", 300),
+        ("network_size", 1600),
+        ("training_sizes", (96, 63)),
+        ("training_sizes", tuple(range(96, 127))),
+        ("training_sizes", (96, 128, 96)),
         ("weight_decay", -0.1),
+        ("fine_tuning_epochs", -1),
+        ("fine_tuning_epochs", 1),
+        ("fine_tuning_learning_rate", 0.0),
         ("label_smoothing", 1.0),
         ("ema_momentum", 1.0),
         ("warmup_epochs", -1),
@@ -58,8 +64,35 @@ def test_a_warm_up_is_of_a_cosine_and_ends_before_it():
 
 
 def test_a_transfer_model_is_trained_at_its_own_size():
-    with pytest.raises(InvalidInput, match="^`training_size` must be 0 with a tra"):
-        TrainingOptions(model="transfer", training_size=400)
+    for name, value in [("network_size", 400), ("training_sizes", (96,))]:
+        with pytest.raises(InvalidInput, match=f"^`{name}` must be .* with a transfer"):
+            TrainingOptions(model="transfer", **{name: value})
+
+
+def test_training_sizes_are_equal_stretches_of_the_epochs():
+    def sizes(**values):
+        return TrainingOptions(
+            image_size=800, network_size=160, augmentation="crop_flip", **values
+        ).epoch_sizes
+
+    assert sizes(epochs=3) == (160, 160, 160)
+    three = (96, 128, 192)
+    assert sizes(epochs=6, training_sizes=three) == (96, 96, 128, 128, 192, 192)
+    assert sizes(epochs=4, training_sizes=three) == (96, 96, 128, 192)
+
+
+def test_training_sizes_are_of_views_and_need_global_pooling():
+    with pytest.raises(InvalidInput, match="with a preset that flattens"):
+        TrainingOptions(
+            preset="reference", augmentation="crop_flip", training_sizes=(96,)
+        )
+    with pytest.raises(InvalidInput, match="with augmentation=none"):
+        TrainingOptions(training_sizes=(96,))
+
+
+def test_the_last_tenth_of_the_epochs_is_not_mixed():
+    assert TrainingOptions(epochs=30).num_mixed_epochs == 0
+    assert TrainingOptions(epochs=30, mixing="cutmix_mixup").num_mixed_epochs == 27
 
 
 def test_parts_of_photos_are_decoded_at_twice_the_size():
@@ -67,15 +100,37 @@ def test_parts_of_photos_are_decoded_at_twice_the_size():
         return TrainingOptions(**values).decoded_size
 
     assert decoded_size() == 800
-    assert decoded_size(training_size=200) == 200
-    assert decoded_size(training_size=200, augmentation="crop_flip") == 400
-    assert decoded_size(training_size=800, augmentation="crop_flip") == 800
+    assert decoded_size(network_size=200) == 200
+    assert decoded_size(network_size=200, augmentation="crop_flip") == 400
+    sizes = {"network_size": 200, "training_sizes": (96, 160)}
+    assert decoded_size(augmentation="crop_flip", **sizes) == 320
+    assert decoded_size(network_size=800, augmentation="crop_flip") == 800
+    assert decoded_size(image_size=224, augmentation="crop_flip") == 448
+    assert decoded_size(image_size=1600, augmentation="crop_flip") == 1600
 
 
 def test_augmented_transfer_needs_a_view_besides_the_photo():
     with pytest.raises(InvalidInput, match="^`cached_views` must be at least 2"):
         TrainingOptions(model="transfer", augmentation="crop_flip", cached_views=1)
     assert TrainingOptions(augmentation="crop_flip", cached_views=1)
+    # Unless fine-tuning shows others.
+    assert TrainingOptions(
+        model="transfer",
+        augmentation="crop_flip",
+        cached_views=1,
+        fine_tuning_epochs=1,
+    )
+
+
+def test_fine_tuning_is_a_run_of_its_own_length_and_rate():
+    options = TrainingOptions(
+        model="transfer", epochs=30, fine_tuning_epochs=5, label_smoothing=0.1
+    )
+    stage = options.fine_tuning
+    assert (stage.epochs, stage.warmup_epochs) == (5, 1)
+    assert stage.learning_rate == options.fine_tuning_learning_rate
+    assert stage.learning_rate_schedule == "cosine"
+    assert stage.label_smoothing == 0.1
 
 
 def test_every_field_has_a_flag_with_its_default_and_help(monkeypatch):
@@ -84,5 +139,7 @@ def test_every_field_has_a_flag_with_its_default_and_help(monkeypatch):
     spec.loader.exec_module(importlib.util.module_from_spec(spec))
     for field in dataclasses.fields(TrainingOptions):
         flag = flags.FLAGS[field.name]
-        assert flag.default == field.default
+        default = flag.default
+        is_list = isinstance(default, list)
+        assert (tuple(default) if is_list else default) == field.default
         assert len(flag.help) > 5

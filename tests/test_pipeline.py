@@ -124,21 +124,49 @@ def test_views_of_an_image_differ_in_each_epoch(photos):
 
 
 @pytest.mark.parametrize(
-    ("training_size", "augmentation"),
+    ("network_size", "augmentation"),
     [(0, "none"), (64, "none"), (64, "crop_flip"), (64, "crop_flip_color")],
 )
-def test_training_shows_images_of_its_own_size(photos, training_size, augmentation):
+def test_training_shows_images_of_its_own_size(photos, network_size, augmentation):
     options = dataclasses.replace(
         OPTIONS,
         image_size=256,
-        training_size=training_size,
+        network_size=network_size,
         augmentation=augmentation,
     )
     images, labels = next(iter(pipeline.make_training_dataset(photos, options)))
-    size = training_size or 256
+    size = network_size or 256
     assert images.shape == (8, size, size, 3)
     assert 0 <= images.numpy().min() < images.numpy().max() <= 1
     assert labels.dtype == tf.int32
+
+
+def test_photos_are_mixed_in_all_epochs_but_the_last(photos):
+    options = dataclasses.replace(OPTIONS, mixing="cutmix_mixup")
+    assert options.num_mixed_epochs == 3
+    options = dataclasses.replace(options, epochs=5)
+    assert options.num_mixed_epochs == 4
+    images, targets = read(pipeline.make_training_dataset(photos, options))
+    assert targets.shape == (5 * 37, 3) and targets.dtype == np.float32
+    np.testing.assert_allclose(targets.sum(axis=1), 1, atol=1e-5)
+    is_whole = targets.max(axis=1) == 1
+    assert is_whole[4 * 37 :].all() and not is_whole[: 4 * 37].all()
+    rest = read(pipeline.make_training_dataset(photos, options, initial_epoch=3))
+    assert np.array_equal(images[3 * 37 :], rest[0])
+    assert np.array_equal(targets[3 * 37 :], rest[1])
+
+
+def test_each_epoch_shows_images_of_its_size(photos):
+    options = dataclasses.replace(
+        OPTIONS,
+        image_size=128,
+        training_sizes=(64, 128, 96),
+        augmentation="crop_flip",
+    )
+    dataset = pipeline.make_training_dataset(photos, options)
+    assert dataset.element_spec[0].shape == (None, None, None, 3)
+    shapes = [images.shape[1:3] for images, _ in dataset]
+    assert shapes == [(64, 64)] * 5 + [(128, 128)] * 5 + [(96, 96)] * 5
 
 
 def test_a_resumed_run_sees_the_views_an_unbroken_one_would(photos):

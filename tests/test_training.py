@@ -30,6 +30,7 @@ STRONG = dataclasses.replace(
     label_smoothing=0.1,
     ema_momentum=0.9,
     augmentation="crop_flip_color",
+    mixing="cutmix_mixup",
 )
 
 
