@@ -8,3 +8,8 @@ class InvalidInput(ValueError):
     what came. The scripts print that line and exit; any other exception is a
     defect of the program and keeps its traceback.
     """
+
+
+def first_line(error: Exception) -> str:
+    """Returns the first line of what an exception says, or its name."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from landmarks_tf import augmentation
+from landmarks_tf import backbones
 from landmarks_tf import file_cache
 from landmarks_tf import graph_preprocessing
 from landmarks_tf import models
@@ -97,7 +98,7 @@ def digest_extractor(extractor: keras.Model) -> bytes:
     versions = keras.__version__, tf.__version__
     facts = [extractor.name, extractor.input_shape, versions, onednn]
     digest.update(repr(facts).encode())
-    for source in (models, graph_preprocessing, augmentation):
+    for source in (backbones, models, graph_preprocessing, augmentation):
         digest.update(inspect.getsource(source).encode())
     for weight in extractor.weights:
         digest.update(f"{weight.shape} {weight.dtype}".encode())

@@ -4,25 +4,18 @@ Both take the contract's images, float32 RGB in [0, 1], and give probabilities. 
 layers, not training.
 """
 
-import re
-import warnings
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import keras
-import numpy as np
 
+from landmarks_tf import backbones
 from landmarks_tf.architectures import BACKBONES
 from landmarks_tf.architectures import SCRATCH_PRESETS
 from landmarks_tf.architectures import ScratchPreset
 from landmarks_tf.errors import InvalidInput
+from landmarks_tf.errors import first_line
 
-# ImageNet statistics in [0, 1], RGB, as in keras.applications.imagenet_utils.
-_IMAGENET_MEAN = (0.485, 0.456, 0.406)
-_IMAGENET_STDDEV = (0.229, 0.224, 0.225)
-# The "caffe" mean, in 0..255, BGR, from the same file.
-_CAFFE_MEAN = (103.939, 116.779, 123.68)
 _HEAD_DROPOUT = 0.2
 # Keras's 0.99 remembers five hundred steps, more than a run on few photos has.
 _NORMALIZATION_MOMENTUM = 0.9
@@ -132,10 +125,12 @@ def build_feature_extractor(
     Returns:
         a model from images to features float32 `[batch, num_features]`.
     """
-    body = load_backbone(backbone, backbone_weights, image_size)
+    body = backbones.load_backbone(backbone, backbone_weights, image_size)
     body.trainable = False
     images = keras.Input((*image_size, 3), name="images")
-    features = body(_backbone_input(images, BACKBONES[backbone]), training=False)
+    features = body(
+        backbones.convert_images(images, BACKBONES[backbone]), training=False
+    )
     features = keras.layers.GlobalAveragePooling2D()(features)
     return keras.Model(images, features, name=f"transfer_{backbone}")
 
@@ -186,7 +181,7 @@ def load_model(path: Path, num_classes: int) -> keras.Model:
         model = keras.models.load_model(path, compile=False)
     except (ValueError, OSError, TypeError, KeyError, zipfile.BadZipFile) as error:
         raise InvalidInput(
-            f"{path} is not a Keras model that loads: {_first_line(error)}"
+            f"{path} is not a Keras model that loads: {first_line(error)}"
         ) from error
     if model.output_shape[-1] != num_classes:
         raise InvalidInput(
@@ -196,99 +191,8 @@ def load_model(path: Path, num_classes: int) -> keras.Model:
     return model
 
 
-def load_backbone(
-    backbone: str, backbone_weights: str, image_size: tuple[int, int]
-) -> keras.Model:
-    """Returns a `keras.applications` network without its top.
-
-    Raises:
-        InvalidInput: see `build_transfer_model`.
-    """
-    constructor = getattr(keras.applications, backbone)
-    arguments = {"include_top": False, "input_shape": (*image_size, 3)}
-    try:
-        body = constructor(weights=None, **arguments)
-    except ValueError as error:
-        raise InvalidInput(
-            f"{backbone} does not take this `image_size`. Received: "
-            f"image_size={image_size}. {_first_line(error)}"
-        ) from error
-    if backbone_weights == "imagenet":
-        # Not kept itself: for these weights Keras adds layers to EfficientNet that a
-        # model built from a file, or rebuilt after training, would not have.
-        body.set_weights(_download(constructor, arguments).get_weights())
-    elif backbone_weights != "none":
-        _load_weights(body, backbone, Path(backbone_weights))
-    _mend_normalization(body)
-    return body
-
-
-def _download(constructor: Callable, arguments: dict) -> keras.Model:
-    try:
-        return constructor(weights="imagenet", **arguments)
-    except Exception as error:  # keras.utils.get_file raises the bare Exception
-        url = re.search(r"https?://[^\s:]+", str(error))
-        raise InvalidInput(
-            "cannot download the backbone's weights; fetch this file yourself and "
-            "pass its path with --backbone_weights: "
-            f"{url[0] if url else _first_line(error)}"
-        ) from error
-
-
-def _load_weights(body: keras.Model, backbone: str, path: Path) -> None:
-    if not path.is_file():
-        raise InvalidInput(
-            "`backbone_weights` must be 'imagenet', 'none' or the path of a weights "
-            f"file. Received: backbone_weights={path}"
-        )
-    try:
-        with warnings.catch_warnings():
-            # Keras 3.15 says so of each layer of a file that Keras 3.14 wrote, though
-            # all of them are loaded; a layer that is not raises.
-            warnings.filterwarnings("ignore", message="Skipping nested container")
-            body.load_weights(path)
-    except (ValueError, OSError, KeyError) as error:
-        raise InvalidInput(
-            f"{path} does not hold the weights of {backbone} without its top: "
-            f"{_first_line(error)}"
-        ) from error
-
-
-def _mend_normalization(body: keras.Model) -> None:
-    """Gives EfficientNet's published weights the input scale they were trained at.
-
-    Their file holds the deviation where the layer wants its square. For
-    `weights="imagenet"` Keras mends that with a further Rescaling layer
-    (keras/src/applications/efficientnet.py), for a path it does not.
-    """
-    for layer in body.layers:
-        if isinstance(layer, keras.layers.Normalization) and layer.weights:
-            variance = layer.weights[1]
-            if np.allclose(variance, _IMAGENET_STDDEV):
-                variance.assign(np.square(_IMAGENET_STDDEV))
-            layer.finalize_state()
-
-
-def _backbone_input(images: keras.KerasTensor, mode: str) -> keras.KerasTensor:
-    """Converts [0, 1] to what the backbone's own `preprocess_input` would give."""
-    if mode == "tf":
-        return keras.layers.Rescaling(2.0, offset=-1.0)(images)
-    if mode == "caffe":
-        offset = [-mean for mean in _CAFFE_MEAN]
-        return keras.layers.Rescaling(255.0, offset=offset)(images[..., ::-1])
-    if mode == "torch":
-        scale = [1 / stddev for stddev in _IMAGENET_STDDEV]
-        offset = [-m / s for m, s in zip(_IMAGENET_MEAN, _IMAGENET_STDDEV)]
-        return keras.layers.Rescaling(scale, offset=offset)(images)
-    return keras.layers.Rescaling(255.0)(images)
-
-
 def _probabilities(num_classes: int) -> keras.Layer:
     # float32 whatever the policy: probabilities of 50 classes need its precision.
     return keras.layers.Dense(
         num_classes, activation="softmax", dtype="float32", name="probabilities"
     )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

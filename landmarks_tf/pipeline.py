@@ -1,15 +1,13 @@
 """tf.data: from photo files to batches of the contract's images and labels."""
 
-import functools
-import math
 import os
-from collections.abc import Callable
 from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from landmarks_tf import augmentation
+from landmarks_tf import epochs
 from landmarks_tf import graph_preprocessing
 from landmarks_tf import pixel_cache
 from landmarks_tf.catalog import Catalog
@@ -20,8 +18,6 @@ from landmarks_tf.preprocessing import as_image_size
 
 # AUTOTUNE begins with one and takes most of a first epoch to find this.
 _NUM_PARALLEL = os.cpu_count()
-# Batches. AUTOTUNE takes gigabytes where training is slower than reading.
-_NUM_PREFETCHED = 2
 
 
 def make_dataset(
@@ -52,7 +48,7 @@ def make_dataset(
     pixels = _load_pixels(examples, image_size, cache)
     if view_seeds is not None:
         pixels = _views(pixels, view_seeds, view_augmentation)
-    return _batches(pixels, batch_size).prefetch(_NUM_PREFETCHED)
+    return _batches(pixels, batch_size).prefetch(epochs.NUM_PREFETCHED)
 
 
 def make_training_dataset(
@@ -87,7 +83,7 @@ def make_training_dataset(
         return batches
 
     examples = _examples(photos, "train", options.decoded_size, cache)
-    return _shuffled_epochs(examples, load, options, initial_epoch)
+    return epochs.chain_epochs(examples, load, options, initial_epoch)
 
 
 def make_feature_dataset(
@@ -131,47 +127,12 @@ def make_feature_training_dataset(
 
         return shuffled.enumerate().map(choose).batch(options.batch_size)
 
-    return _shuffled_epochs(examples, load, options, initial_epoch)
+    return epochs.chain_epochs(examples, load, options, initial_epoch)
 
 
 def _feature_examples(features: np.ndarray, labels: Sequence[int]) -> tf.data.Dataset:
     slices = (features, tf.constant(labels, tf.int32))
     return tf.data.Dataset.from_tensor_slices(slices)
-
-
-def _shuffled_epochs(
-    examples: tf.data.Dataset,
-    load: Callable[[tf.data.Dataset, tf.Tensor, int], tf.data.Dataset],
-    options: TrainingOptions,
-    initial_epoch: int,
-) -> tf.data.Dataset:
-    """Chains the epochs to come; `load` makes batches of shuffled examples.
-
-    It is traced once for each size of images, which Keras's CutMix has to know.
-    """
-
-    def one_epoch(epoch: tf.Tensor, size: int) -> tf.data.Dataset:
-        # In a traced function this sets the seed of its graph alone: the order would
-        # else depend on whether and when the program set the global one. TensorFlow
-        # compares it with 0 and then takes a tensor for a truth value.
-        tf.random.set_seed(options.seed + 1)
-        shuffled = examples.shuffle(
-            len(examples), seed=epoch, reshuffle_each_iteration=False
-        )
-        return load(shuffled, epoch, size)
-
-    stretches = []
-    for size in dict.fromkeys(options.epoch_sizes):
-        begin = options.epoch_sizes.index(size)
-        end = begin + options.epoch_sizes.count(size)
-        epochs = tf.data.Dataset.range(max(begin, initial_epoch), end)
-        stretches.append(epochs.flat_map(functools.partial(one_epoch, size=size)))
-    dataset = functools.reduce(tf.data.Dataset.concatenate, stretches)
-    num_epochs = options.epochs - initial_epoch
-    steps = math.ceil(len(examples) / options.batch_size) * num_epochs
-    # Of a flat_map TensorFlow cannot tell by itself how long it is.
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
-    return dataset.prefetch(_NUM_PREFETCHED)
 
 
 def _examples(
