@@ -109,8 +109,8 @@ flags.DEFINE_enum(
     "mixing",
     _DEFAULTS.mixing,
     CHOICES["mixing"],
-    "Train a scratch network on photos that are put together from two, by CutMix or by "
-    "MixUp, for the first nine tenths of the epochs.",
+    "Train a scratch network on photos of which half are put together from two, by "
+    "CutMix or by MixUp, for the first nine tenths of the epochs.",
 )
 flags.DEFINE_integer("epochs", _DEFAULTS.epochs, "Epochs at most.")
 flags.DEFINE_float(
