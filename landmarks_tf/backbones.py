@@ -23,7 +23,7 @@ _CAFFE_MEAN = (103.939, 116.779, 123.68)
 
 
 def load_backbone(
-    backbone: str, backbone_weights: str, image_size: tuple[int, int]
+    backbone: str, backbone_weights: str, image_size: tuple[int | None, int | None]
 ) -> keras.Model:
     """Returns a `keras.applications` network without its top.
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import keras
 
+from landmarks_tf import distillation
 from landmarks_tf.errors import InvalidInput
 
 BEST = "best.weights.h5"
@@ -122,7 +123,8 @@ class CheckpointKeeper(keras.callbacks.Callback):
         aside = self._checkpoints_dir / "unfinished"
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
-        self.model.save(aside / _LAST)
+        network = distillation.student_of(self.model)
+        network.save(aside / _LAST)
         if older is None or self.progress.best_epoch == epoch:
             self._save_averaged_weights(aside / BEST)
         else:
@@ -131,7 +133,7 @@ class CheckpointKeeper(keras.callbacks.Callback):
             "history": self.progress.history,
             "is_over": self.progress.is_over,
             "seconds": self.progress.seconds,
-            "random_states": [state.numpy().tolist() for state in _states(self.model)],
+            "random_states": [state.numpy().tolist() for state in _states(network)],
         }
         (aside / _PROGRESS).write_text(json.dumps(record), encoding="utf-8")
         aside.rename(self._checkpoints_dir / f"epoch_{epoch + 1:06d}")
@@ -142,7 +144,7 @@ class CheckpointKeeper(keras.callbacks.Callback):
         """Saves the weights that were validated: their averages, if there are any."""
         own = self.model.get_weights()
         self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
-        self.model.save_weights(path)
+        distillation.student_of(self.model).save_weights(path)
         self.model.set_weights(own)
 
 

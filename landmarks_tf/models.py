@@ -96,7 +96,10 @@ def _normalized_relu() -> list[keras.Layer]:
 
 
 def build_transfer_model(
-    backbone: str, backbone_weights: str, image_size: tuple[int, int], num_classes: int
+    backbone: str,
+    backbone_weights: str,
+    image_size: tuple[int | None, int | None],
+    num_classes: int,
 ) -> keras.Model:
     """Returns a frozen backbone in inference mode under a new softmax layer.
 
@@ -104,7 +107,7 @@ def build_transfer_model(
         backbone: a name in `architectures.BACKBONES`.
         backbone_weights: "imagenet" (Keras downloads them), "none" (random), or the
             path of a weights file made without the top.
-        image_size: (height, width) in pixels.
+        image_size: (height, width) in pixels; None for any.
         num_classes: width of the output.
 
     Raises:
@@ -116,7 +119,7 @@ def build_transfer_model(
 
 
 def build_feature_extractor(
-    backbone: str, backbone_weights: str, image_size: tuple[int, int]
+    backbone: str, backbone_weights: str, image_size: tuple[int | None, int | None]
 ) -> keras.Model:
     """Returns the frozen part of a transfer model: all but its head.
 
@@ -157,18 +160,32 @@ def join_head(extractor: keras.Model, head: keras.Sequential) -> keras.Model:
     return keras.Model(extractor.input, outputs, name=extractor.name)
 
 
-def unfreeze(model: keras.Model) -> None:
-    """Lets all of a transfer model be trained but its batch normalisation.
+def unfreeze(model: keras.Model, first_layer: str = "") -> None:
+    """Lets a transfer model's backbone be trained, but its batch normalisation.
 
     That stays in inference mode only if it is not trainable: Keras 3.15's `fit` calls a
     backbone with training=True whatever `build_feature_extractor` says. Nor does it
     hand `model.trainable` on to the backbone.
+
+    Args:
+        model: of `join_head`.
+        first_layer: name of the backbone's first layer to be trained; default: all.
+
+    Raises:
+        InvalidInput: if the backbone has no such layer.
     """
-    for layer in model.layers:
-        layer.trainable = True
-        for inner in getattr(layer, "layers", ()):
-            is_normalization = isinstance(inner, keras.layers.BatchNormalization)
-            inner.trainable = not is_normalization
+    (body,) = [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    names = [layer.name for layer in body.layers]
+    if first_layer and first_layer not in names:
+        raise InvalidInput(
+            "`fine_tuning_from` must name a layer of the backbone, such as "
+            f"{names[len(names) // 2]}. Received: fine_tuning_from={first_layer}"
+        )
+    begin = names.index(first_layer) if first_layer else 0
+    body.trainable = True
+    for index, layer in enumerate(body.layers):
+        is_normalization = isinstance(layer, keras.layers.BatchNormalization)
+        layer.trainable = index >= begin and not is_normalization
 
 
 def load_model(path: Path, num_classes: int) -> keras.Model:

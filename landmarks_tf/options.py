@@ -64,6 +64,8 @@ class TrainingOptions:
     patience_epochs: int = 10
     fine_tuning_epochs: int = 0
     fine_tuning_learning_rate: float = 1e-4
+    fine_tuning_from: str = ""
+    teacher: str = ""
     mixed_precision: str = "none"
     seed: int = 0
     validation_fraction: float = 0.1
@@ -141,10 +143,18 @@ class TrainingOptions:
     def _check_transfer(self) -> None:
         wanted = "'none' with a transfer model: its features are float32"
         self._require("mixed_precision", self.mixed_precision == "none", wanted)
-        for name in ("network_size", "training_sizes", "mixing"):
+        for name in ("network_size", "mixing"):
             default = getattr(type(self), name)
             wanted = f"{default!r} with a transfer model, which is trained on features"
             self._require(name, getattr(self, name) == default, wanted)
+        if self.training_sizes:
+            wanted = "() with a transfer model whose fine_tuning_epochs are 0"
+            self._require("training_sizes", self.fine_tuning_epochs > 0, wanted)
+            self._check_training_sizes(self.fine_tuning_epochs)
+        for name in ("fine_tuning_from", "teacher"):
+            is_possible = self.fine_tuning_epochs > 0 or not getattr(self, name)
+            wanted = "'' with a transfer model whose fine_tuning_epochs are 0"
+            self._require(name, is_possible, wanted)
         if self.augmentation != "none" and not self.fine_tuning_epochs:
             is_enough = self.cached_views >= 2
             wanted = "at least 2 with augmentation: the first view is the photo"
@@ -157,24 +167,29 @@ class TrainingOptions:
         is_divisor = self.image_size % self.fitted_size == 0
         wanted = f"a divisor of image_size={self.image_size}, or 0 for all of it"
         self._require("network_size", is_divisor, wanted)
-        wanted = "0 with a scratch network, all of which is trained"
-        self._require("fine_tuning_epochs", self.fine_tuning_epochs == 0, wanted)
+        for name in ("fine_tuning_epochs", "fine_tuning_from"):
+            default = getattr(type(self), name)
+            wanted = f"{default!r} with a scratch network, all of which is trained"
+            self._require(name, getattr(self, name) == default, wanted)
         if self.training_sizes:
-            self._check_training_sizes()
+            name = "training_sizes"
+            is_possible = min(self.training_sizes) >= MIN_SCRATCH_IMAGE_SIZE
+            wanted = f"at least {MIN_SCRATCH_IMAGE_SIZE} each (six poolings halve them)"
+            self._require(name, is_possible, wanted)
+            wanted = "() with a preset that flattens, which takes images of one size"
+            is_possible = SCRATCH_PRESETS[self.preset].global_pooling
+            self._require(name, is_possible, wanted)
+            self._check_training_sizes(self.epochs)
 
-    def _check_training_sizes(self) -> None:
+    def _check_training_sizes(self, num_epochs: int) -> None:
         name = "training_sizes"
-        is_possible = min(self.training_sizes) >= MIN_SCRATCH_IMAGE_SIZE
-        wanted = f"at least {MIN_SCRATCH_IMAGE_SIZE} each (six poolings halve them)"
-        self._require(name, is_possible, wanted)
+        self._require(name, min(self.training_sizes) >= 1, "positive integers")
         num_sizes = len(self.training_sizes)
-        self._require(name, num_sizes <= self.epochs, "no more than there are epochs")
+        self._require(name, num_sizes <= num_epochs, "no more than there are epochs")
         is_once = len(set(self.training_sizes)) == num_sizes
         self._require(name, is_once, "all different")
         wanted = "() with augmentation=none, which shows whole photos"
         self._require(name, self.augmentation != "none", wanted)
-        wanted = "() with a preset that flattens, which takes images of one size"
-        self._require(name, SCRATCH_PRESETS[self.preset].global_pooling, wanted)
 
     def _require(self, name: str, is_allowed: bool, wanted: str) -> None:
         if not is_allowed:

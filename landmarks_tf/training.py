@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from landmarks_tf import checkpoints
+from landmarks_tf import distillation
 from landmarks_tf.options import TrainingOptions
 
 
@@ -20,6 +21,7 @@ def train_model(
     validation_data: Any,
     checkpoints_dir: Path,
     verbose: int = 1,
+    teacher: keras.Model | None = None,
 ) -> tuple[keras.Model, checkpoints.Progress]:
     """Trains, or goes on after the last finished epoch found in `checkpoints_dir`.
 
@@ -31,6 +33,7 @@ def train_model(
         validation_data: a `tf.data.Dataset` of the batches of one, likewise.
         checkpoints_dir: where the state after each epoch is kept.
         verbose: as in `keras.Model.fit`.
+        teacher: a trained network of the same classes to learn from, besides labels.
 
     Returns:
         the uncompiled float32 model of the best epoch, and the history.
@@ -44,9 +47,9 @@ def train_model(
         epochs_to_come = options.epochs - progress.num_epochs
         steps_per_epoch = len(training_data) // epochs_to_come
         checkpoint = checkpoints.find_checkpoint(checkpoints_dir)
-        model = _compiled_model(build, options, steps_per_epoch)
+        model = _compiled_model(build, options, steps_per_epoch, teacher)
         if checkpoint is not None:
-            checkpoints.restore(checkpoint, model)
+            checkpoints.restore(checkpoint, distillation.student_of(model))
         early_stopping = keras.callbacks.EarlyStopping(
             "val_accuracy", mode="max", patience=options.patience_epochs
         )
@@ -114,7 +117,10 @@ def write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
 
 
 def _compiled_model(
-    build: Callable[[], keras.Model], options: TrainingOptions, steps_per_epoch: int
+    build: Callable[[], keras.Model],
+    options: TrainingOptions,
+    steps_per_epoch: int,
+    teacher: keras.Model | None,
 ) -> keras.Model:
     policy = keras.config.dtype_policy()
     if options.mixed_precision != "none":
@@ -131,12 +137,15 @@ def _compiled_model(
     )
     # Biases and normalisation have nothing to be kept small for.
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    model.compile(
-        optimizer=optimizer,
-        loss=keras.losses.CategoricalCrossentropy(),
-        metrics=["accuracy"],
-    )
-    return model
+    loss = keras.losses.CategoricalCrossentropy()
+    model.compile(optimizer, loss, metrics=["accuracy"])
+    if teacher is None:
+        return model
+    distiller = distillation.build_distiller(teacher, model)
+    # The student's own optimizer, with which it is written into checkpoints: a
+    # distiller cannot be loaded with one (Keras 3.15).
+    distiller.compile(model.optimizer, loss, metrics=["accuracy"])
+    return distiller
 
 
 def _learning_rate(options: TrainingOptions, steps_per_epoch: int) -> Any:
@@ -156,7 +165,7 @@ def _with_targets(data: Any, model: keras.Model, label_smoothing: float = 0.0) -
 
     Smoothed here and not by the loss, which would smooth those of validation too.
     """
-    num_classes = model.output_shape[-1]
+    num_classes = distillation.student_of(model).output_shape[-1]
 
     def convert(inputs: Any, labels: Any) -> tuple:
         is_mixed = len(labels.shape) == 2

@@ -14,6 +14,7 @@ from absl import flags
 from landmarks_tf import run_folder
 from landmarks_tf import split_file
 from landmarks_tf.catalog import Catalog
+from landmarks_tf.errors import InvalidInput
 from landmarks_tf.options import TrainingOptions
 
 if TYPE_CHECKING:
@@ -88,10 +89,27 @@ def fit_images(
         pipeline.make_dataset(photos, "validation", size, options.batch_size, cache),
         checkpoints_dir,
         command_line.verbosity(),
+        load_teacher(photos, options),
     )
     if cache is not None:
         cache.clear()
     return fitted
+
+
+def load_teacher(photos: Catalog, options: TrainingOptions) -> "keras.Model | None":
+    """Returns the network of `options.teacher`, if there is one."""
+    from landmarks_tf import models
+
+    if not options.teacher:
+        return None
+    run_dir = Path(options.teacher)
+    run_folder.require(run_dir, run_folder.MODEL, run_folder.LABELS)
+    if run_folder.load_class_names(run_dir / run_folder.LABELS) != photos.class_names:
+        raise InvalidInput(
+            "`teacher` must know the classes of this run, in the same order. "
+            f"Received: teacher={options.teacher}"
+        )
+    return models.load_model(run_dir / run_folder.MODEL, len(photos.class_names))
 
 
 def fit_transfer(
@@ -104,9 +122,16 @@ def fit_transfer(
     from landmarks_tf import training
 
     image_size = (options.image_size, options.image_size)
-    extractor = models.build_feature_extractor(
-        options.backbone, options.backbone_weights, image_size
+    build = functools.partial(
+        models.build_feature_extractor, options.backbone, options.backbone_weights
     )
+    extractor = build(image_size)
+    if options.fine_tuning_epochs:
+        # Before any work: it may be refused.
+        any_size = build((None, None)) if options.training_sizes else build(image_size)
+        head = models.build_head(any_size.output_shape[-1], len(photos.class_names))
+        trainable = models.join_head(any_size, head)
+        models.unfreeze(trainable, options.fine_tuning_from)
     is_augmented = options.augmentation != "none"
     num_views = {"train": options.cached_views if is_augmented else 1, "validation": 1}
     features = {
@@ -133,29 +158,34 @@ def fit_transfer(
     )
     model = models.join_head(extractor, head)
     if options.fine_tuning_epochs:
-        return fine_tune(model, progress, photos, run_dir, options)
+        progress = fine_tune(model, trainable, progress, photos, run_dir, options)
     return model, progress
 
 
 def fine_tune(
     model: "keras.Model",
+    trainable: "keras.Model",
     probe: "Progress",
     photos: Catalog,
     run_dir: Path,
     options: TrainingOptions,
-) -> "tuple[keras.Model, Progress]":
-    """Trains all of a transfer model whose head is trained.
+) -> "Progress":
+    """Trains the backbone too of a transfer model whose head is trained.
+
+    Args:
+        model: takes what comes of it, if validation is better for it.
+        trainable: the same network, with any weights, for images of any size.
+        probe: the progress of the head.
+        photos: the catalog.
+        run_dir: of the run.
+        options: of the run.
 
     Returns:
-        the model, as it came if validation is not better for it, and the progress of
-        both stages.
+        the progress of both stages.
     """
-    from landmarks_tf import models
-
-    weights = model.get_weights()
-    models.unfreeze(model)
+    trainable.set_weights(model.get_weights())
     tuned, progress = fit_images(
-        lambda: model,
+        lambda: trainable,
         photos,
         run_dir,
         run_dir / run_folder.CHECKPOINTS / "fine_tuning",
@@ -163,13 +193,13 @@ def fine_tune(
     )
     progress = probe.followed_by(progress)
     is_better = progress.best_epoch >= probe.num_epochs
-    if not is_better:
-        tuned.set_weights(weights)
+    if is_better:
+        model.set_weights(tuned.get_weights())
     before = probe.history[probe.best_epoch]["val_accuracy"]
     after = max(row["val_accuracy"] for row in progress.history[probe.num_epochs :])
     outcome = "kept" if is_better else "not kept"
     print(f"fine-tuning: validation {before:.1%}, then {after:.1%}: {outcome}")
-    return tuned, progress
+    return progress
 
 
 def extract(

@@ -87,8 +87,9 @@ flags.DEFINE_integer(
 flags.DEFINE_multi_integer(
     "training_sizes",
     list(_DEFAULTS.training_sizes),
-    "Heights and widths of a scratch network's training images, each for as many "
-    "epochs, in this order. Repeat the flag for each. Default: network_size.",
+    "Heights and widths of the training images of a scratch network or of fine-tuning, "
+    "each for as many epochs, in this order. Repeat the flag for each. Default: "
+    "network_size or image_size.",
 )
 flags.DEFINE_integer("batch_size", _DEFAULTS.batch_size, "Photos in a training step.")
 flags.DEFINE_enum(
@@ -156,6 +157,18 @@ flags.DEFINE_float(
     "fine_tuning_learning_rate",
     _DEFAULTS.fine_tuning_learning_rate,
     "Step size of AdamW at its highest in these epochs; a cosine lowers it to 0.",
+)
+flags.DEFINE_string(
+    "fine_tuning_from",
+    _DEFAULTS.fine_tuning_from,
+    "First layer of the backbone that is trained in these epochs. Default: all are.",
+)
+flags.DEFINE_string(
+    "teacher",
+    _DEFAULTS.teacher,
+    "Run folder of a trained network of the same classes: a scratch network, or the "
+    "fine-tuning of another, learns half from the labels and half from its answers. "
+    "It should have been trained on the same split (--split_file).",
 )
 flags.DEFINE_enum(
     "mixed_precision",
@@ -322,7 +335,7 @@ def evaluate(
         print(f"{name}: {evaluation.describe_metrics(metrics)}", flush=True)
     plots.write_confusion(run_dir / run_folder.CONFUSION, matrix, photos.class_names)
     size = options.epoch_sizes[-1]
-    if size != options.image_size:
+    if options.model == "scratch" and size != options.image_size:
         small = models.without_shrinking(model, (size, size))
         at_size, _ = test_model(small, photos, "test", options)
         run_folder.write_metrics(run_dir, test_at_training_size=at_size)

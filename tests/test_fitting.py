@@ -9,8 +9,10 @@ from absl import flags
 
 from landmarks_tf import checkpoints
 from landmarks_tf import models
+from landmarks_tf import run_folder
 from landmarks_tf.catalog import load_catalog
 from landmarks_tf.checkpoints import Progress
+from landmarks_tf.errors import InvalidInput
 from landmarks_tf.options import TrainingOptions
 
 OPTIONS = TrainingOptions(
@@ -29,9 +31,9 @@ class Killed(BaseException):
     """As a signal would, passes every `except Exception`."""
 
 
-def build_model():
+def build_model(size=None):
     keras.utils.set_random_seed(0)
-    model = models.build_transfer_model("MobileNetV2", "none", (32, 32), 3)
+    model = models.build_transfer_model("MobileNetV2", "none", (size, size), 3)
     # What random weights and untrained statistics let through of an image is nothing.
     for weight in model.weights:
         if weight.path.endswith("/gamma"):
@@ -44,21 +46,29 @@ def weights_of(model):
 
 
 @pytest.fixture
-def fine_tune(monkeypatch, colored_dir, tmp_path):
-    """fitting.fine_tune of a small model, after a probe with a given accuracy."""
+def fitting(monkeypatch):
     monkeypatch.syspath_prepend(Path(__file__).parents[1] / "scripts")
-    fitting = importlib.import_module("fitting")
     flags.FLAGS.mark_as_parsed()
+    return importlib.import_module("fitting")
+
+
+@pytest.fixture
+def photos(colored_dir):
     catalog = load_catalog(colored_dir)
     splits = dict(catalog.splits) | {"validation": catalog.splits["test"]}
-    photos = type(catalog)(colored_dir, catalog.class_names, splits)
+    return type(catalog)(colored_dir, catalog.class_names, splits)
+
+
+@pytest.fixture
+def fine_tune(fitting, photos, tmp_path):
+    """fitting.fine_tune of a small model, after a probe with a given accuracy."""
 
     def run(accuracy, options=OPTIONS, folder=tmp_path):
         probe = Progress(({"val_accuracy": accuracy, "val_loss": 0.0},), True, 1.0)
-        tuned, progress = fitting.fine_tune(
-            build_model(), probe, photos, folder, options
-        )
-        return weights_of(tuned), progress
+        model, trainable = build_model(32), build_model()
+        models.unfreeze(trainable, options.fine_tuning_from)
+        progress = fitting.fine_tune(model, trainable, probe, photos, folder, options)
+        return weights_of(model), progress
 
     return run
 
@@ -76,6 +86,34 @@ def test_fine_tuning_changes_all_weights_but_those_of_normalisation(fine_tune, c
     out = capsys.readouterr().out
     assert "fine-tuning: validation -100.0%, then " in out
     assert out.endswith(": kept\n")
+
+
+def test_fine_tuning_from_a_layer_on_leaves_those_before_it(fine_tune):
+    options = dataclasses.replace(OPTIONS, fine_tuning_from="block_16_project")
+    changed = changed_weights(fine_tune(-1.0, options)[0])
+    assert changed == {
+        "block_16_project/kernel",
+        "Conv_1/kernel",
+        "head/probabilities/kernel",
+        "head/probabilities/bias",
+    }
+
+
+def test_fine_tuning_on_smaller_images_is_validated_at_the_models_size(
+    fine_tune, monkeypatch
+):
+    sizes = []
+    fit = keras.Model.fit
+
+    def note_sizes(self, dataset, validation_data, **kwargs):
+        for data in (dataset, validation_data):
+            sizes.extend({images.shape[1] for images, _ in data})
+        return fit(self, dataset, validation_data=validation_data, **kwargs)
+
+    monkeypatch.setattr(keras.Model, "fit", note_sizes)
+    options = dataclasses.replace(OPTIONS, image_size=64, training_sizes=(32,))
+    fine_tune(-1.0, options)
+    assert sizes == [32, 64]
 
 
 def test_fine_tuning_that_is_no_better_leaves_the_model_as_it_was(fine_tune, capsys):
@@ -105,3 +143,19 @@ def test_killed_fine_tuning_goes_on_to_the_same_weights(
     assert resumed_progress.history == progress.history
     for path, weight in weights.items():
         np.testing.assert_array_equal(weight, resumed[path])
+
+
+def test_a_teacher_is_a_run_folder_of_the_same_classes(fitting, photos, tmp_path):
+    def load(class_names):
+        run_folder.write_class_names(tmp_path / run_folder.LABELS, class_names)
+        options = dataclasses.replace(OPTIONS, teacher=str(tmp_path))
+        return fitting.load_teacher(photos, options)
+
+    with pytest.raises(InvalidInput, match="not a whole run folder: no model.keras"):
+        load(photos.class_names)
+    teacher = models.build_scratch_model("small", (80, 80), 3)
+    teacher.save(tmp_path / run_folder.MODEL)
+    with pytest.raises(InvalidInput, match="^`teacher` must know the classes of this"):
+        load(photos.class_names[::-1])
+    assert load(photos.class_names).input_shape == (None, 80, 80, 3)
+    assert fitting.load_teacher(photos, OPTIONS) is None

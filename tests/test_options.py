@@ -32,6 +32,7 @@ SCRIPTS = Path(__file__).parents[1] / "scripts"
         ("weight_decay", -0.1),
         ("fine_tuning_epochs", -1),
         ("fine_tuning_epochs", 1),
+        ("fine_tuning_from", "block_13_expand"),
         ("fine_tuning_learning_rate", 0.0),
         ("label_smoothing", 1.0),
         ("ema_momentum", 1.0),
@@ -63,10 +64,31 @@ def test_a_warm_up_is_of_a_cosine_and_ends_before_it():
     assert TrainingOptions(learning_rate_schedule="cosine", warmup_epochs=29)
 
 
-def test_a_transfer_model_is_trained_at_its_own_size():
-    for name, value in [("network_size", 400), ("training_sizes", (96,))]:
+def test_a_transfer_model_that_is_not_fine_tuned_is_trained_on_features():
+    for name, value in [
+        ("network_size", 400),
+        ("training_sizes", (96,)),
+        ("fine_tuning_from", "block_13_expand"),
+        ("teacher", "saved_models/transfer"),
+    ]:
         with pytest.raises(InvalidInput, match=f"^`{name}` must be .* with a transfer"):
             TrainingOptions(model="transfer", **{name: value})
+
+
+def test_fine_tuning_takes_other_sizes_and_a_teacher():
+    values = {"training_sizes": (96,), "fine_tuning_from": "block_13_expand"}
+    options = TrainingOptions(
+        model="transfer",
+        image_size=128,
+        augmentation="crop_flip",
+        fine_tuning_epochs=2,
+        teacher="saved_models/transfer",
+        **values,
+    )
+    assert options.fine_tuning.epoch_sizes == (96, 96)
+    assert options.fitted_size == 128
+    with pytest.raises(InvalidInput, match="no more than there are epochs"):
+        dataclasses.replace(options, training_sizes=(96, 112, 128))
 
 
 def test_training_sizes_are_equal_stretches_of_the_epochs():

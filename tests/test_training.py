@@ -46,7 +46,7 @@ def photos(colored_dir):
     return type(catalog)(colored_dir, catalog.class_names, splits)
 
 
-def train(photos, folder, options=OPTIONS):
+def train(photos, folder, options=OPTIONS, teacher=None):
     first_epoch = checkpoints.load_progress(folder).num_epochs
     return training.train_model(
         lambda: build_scratch_model(options.preset, (64, 64), len(photos.class_names)),
@@ -55,6 +55,7 @@ def train(photos, folder, options=OPTIONS):
         pipeline.make_dataset(photos, "validation", options.image_size, 16),
         folder,
         verbose=0,
+        teacher=teacher,
     )
 
 
@@ -73,18 +74,24 @@ def kill_in_epoch(monkeypatch, number):
     )
 
 
-@pytest.mark.parametrize("options", [OPTIONS, STRONG], ids=["plain", "strong"])
+@pytest.mark.parametrize(
+    "options, is_taught",
+    [(OPTIONS, False), (STRONG, False), (STRONG, True)],
+    ids=["plain", "strong", "taught"],
+)
 def test_a_killed_run_resumes_to_the_same_weights_and_history(
-    photos, tmp_path, monkeypatch, options
+    photos, tmp_path, monkeypatch, options, is_taught
 ):
-    model, progress = train(photos, tmp_path / "unbroken", options)
+    teacher = build_scratch_model("small", (80, 80), 3) if is_taught else None
+    model, progress = train(photos, tmp_path / "unbroken", options, teacher)
     for number in (2, 4):
         kill_in_epoch(monkeypatch, number)
         with pytest.raises(Killed):
-            train(photos, tmp_path / "killed", options)
+            train(photos, tmp_path / "killed", options, teacher)
         monkeypatch.undo()
         assert checkpoints.load_progress(tmp_path / "killed").num_epochs == number - 1
-    resumed, resumed_progress = train(photos, tmp_path / "killed", options)
+    killed = tmp_path / "killed"
+    resumed, resumed_progress = train(photos, killed, options, teacher)
     assert resumed_progress.history == progress.history
     for old, new in zip(model.weights, resumed.weights):
         np.testing.assert_array_equal(old, new)
