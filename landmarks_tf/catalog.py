@@ -4,7 +4,9 @@ Owns the listing of folders, class names and labels. Reads names, never files; w
 photo is for training and which for testing is decided in `split`. No TensorFlow.
 """
 
+import itertools
 import os
+from collections import defaultdict
 from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -49,6 +51,18 @@ class Catalog:
     def labels(self, split: str) -> list[int]:
         """Returns the labels of a split, in the order of its photos."""
         return [photo.label for photo in self.splits[split]]
+
+    def draw_evenly(self, split: str, num_photos: int) -> list[str]:
+        """Returns the files of so many photos at most, of each class as many as can be.
+
+        The first of each class come first, then the second.
+        """
+        by_label = defaultdict(list)
+        for path, label in zip(self.absolute_paths(split), self.labels(split)):
+            by_label[label].append(path)
+        rounds = itertools.zip_longest(*by_label.values())
+        in_turn = [path for paths in rounds for path in paths if path is not None]
+        return in_turn[:num_photos]
 
     def all_photos(self) -> list[Photo]:
         """Returns the photos of all splits."""

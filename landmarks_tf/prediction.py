@@ -186,14 +186,18 @@ class _TfliteFile:
             batch_size, height, width, channels = map(int, self._given["shape"])
         except (ValueError, RuntimeError) as error:
             raise InvalidInput(f"{path} is not a TFLite model that loads") from error
-        if (batch_size, channels, self._given["dtype"]) != (1, 3, np.float32):
-            raise InvalidInput(f"{path} does not take one float32 RGB image")
+        self._takes_grey_levels = self._given["dtype"] == np.uint8
+        is_known = self._takes_grey_levels or self._given["dtype"] == np.float32
+        if (batch_size, channels) != (1, 3) or not is_known:
+            raise InvalidInput(f"{path} does not take one float32 or uint8 RGB image")
         self._lock = threading.Lock()
         self.image_size = height, width
         self.num_outputs = int(self._got["shape"][-1])
 
     def answer(self, image: np.ndarray) -> np.ndarray:
-        """Returns the probabilities `[num_outputs]` of an image."""
+        """Returns the probabilities `[num_outputs]` of one of the contract's images."""
+        if self._takes_grey_levels:
+            image = np.round(image * 255).astype(np.uint8)
         with self._lock:
             self._interpreter.set_tensor(self._given["index"], image[np.newaxis])
             self._interpreter.invoke()

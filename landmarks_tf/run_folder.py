@@ -26,7 +26,15 @@ CURVES = "curves.png"
 METRICS = "metrics.json"
 CONFUSION = "confusion.png"
 # Export format -> file or folder.
-EXPORTS = {"saved_model": "saved_model", "float32": "model_float32.tflite"}
+EXPORTS = {
+    "saved_model": "saved_model",
+    "float32": "model_float32.tflite",
+    "float16": "model_float16.tflite",
+    "dynamic_range": "model_dynamic_range.tflite",
+    "int8": "model_int8.tflite",
+}
+# Of a training run; the others cost accuracy, and are written when asked for.
+EXACT_EXPORTS = ("saved_model", "float32")
 
 # Only while a run is unfinished.
 CHECKPOINTS = "checkpoints"

@@ -360,10 +360,11 @@ def test_model(
 
 
 def export(model: "keras.Model", photos: Catalog, run_dir: Path) -> None:
-    """Writes every format."""
+    """Writes the formats that answer as the model does."""
     from landmarks_tf import exporting
 
-    for file_format, name in run_folder.EXPORTS.items():
+    for file_format in run_folder.EXACT_EXPORTS:
+        name = run_folder.EXPORTS[file_format]
         with run_folder.replacing(run_dir / name) as path, command_line.quiet_stderr():
             exporting.export_model(model, photos.class_names, file_format, path)
 

@@ -1,7 +1,10 @@
 import re
+from pathlib import Path
 
 import pytest
 
+from landmarks_tf.catalog import Catalog
+from landmarks_tf.catalog import Photo
 from landmarks_tf.catalog import list_data_dir
 from landmarks_tf.catalog import load_catalog
 from landmarks_tf.catalog import load_evaluation_catalog
@@ -143,3 +146,21 @@ def test_evaluation_takes_the_labels_of_training(tmp_path):
 def test_evaluation_refuses_no_photos(tmp_path):
     with pytest.raises(InvalidInput, match="^no photos in class folders in "):
         load_evaluation_catalog(tmp_path, "test", ["a"])
+
+
+def test_draws_as_many_photos_of_each_class_as_can_be(tmp_path):
+    names = ["0.a", "1.b", "2.c"]
+    photos = [
+        Photo(f"{names[label]}/{index}.jpg", label)
+        for label, count in enumerate([3, 1, 2])
+        for index in range(count)
+    ]
+    catalog = Catalog(tmp_path, tuple(names), {"train": tuple(photos)})
+
+    def draw(num_photos):
+        files = catalog.draw_evenly("train", num_photos)
+        return [str(Path(file).relative_to(tmp_path)) for file in files]
+
+    assert draw(2) == ["0.a/0.jpg", "1.b/0.jpg"]
+    assert draw(5) == ["0.a/0.jpg", "1.b/0.jpg", "2.c/0.jpg", "0.a/1.jpg", "2.c/1.jpg"]
+    assert len(draw(100)) == 6

@@ -6,15 +6,17 @@ from ai_edge_litert.interpreter import Interpreter
 
 from landmarks_tf import exporting
 from landmarks_tf import models
+from landmarks_tf.errors import InvalidInput
 from landmarks_tf.prediction import load_classifier
 from landmarks_tf.preprocessing import load_images
 
 NAMES = ("a", "b", "c", "d", "e", "f", "g")
 SIZE = 64
+TFLITE_FORMATS = ("float32", "float16", "dynamic_range", "int8")
 
 
 @pytest.fixture(scope="module", params=["scratch", "transfer"])
-def exported(request, tmp_path_factory):
+def exported(request, colored_dir, tmp_path_factory):
     """(model, folder of its exports) of an untrained network that has opinions."""
     keras.utils.set_random_seed(0)
     if request.param == "scratch":
@@ -26,7 +28,11 @@ def exported(request, tmp_path_factory):
     model.layers[-1].set_weights([kernel * scale, bias])
     folder = tmp_path_factory.mktemp("exports")
     exporting.export_model(model, NAMES, "saved_model", folder / "saved_model")
-    exporting.export_model(model, NAMES, "float32", folder / "model.tflite")
+    photos = sorted((colored_dir / "train").glob("*/*.jpg"))
+    for name in TFLITE_FORMATS:
+        path = folder / f"{name}.tflite"
+        exporting.export_model(model, NAMES, name, path, photos)
+    (folder / "labels.txt").write_text("".join(f"{name}\n" for name in NAMES))
     return model, folder
 
 
@@ -79,7 +85,7 @@ def test_saved_model_answers_images_as_the_model_does(exported, paths):
 def test_tflite_answers_as_the_model_does(exported, paths):
     model, folder = exported
     images = load_images(paths, SIZE)
-    interpreter = Interpreter(str(folder / "model.tflite"))
+    interpreter = Interpreter(str(folder / "float32.tflite"))
     interpreter.allocate_tensors()
     (given,), (got,) = interpreter.get_input_details(), interpreter.get_output_details()
     assert (given["dtype"], got["dtype"]) == (np.float32, np.float32)
@@ -92,8 +98,48 @@ def test_tflite_answers_as_the_model_does(exported, paths):
         np.testing.assert_allclose(answer, probabilities, atol=1e-5)
 
 
-def test_tflite_has_built_in_operations_only(exported):
-    interpreter = Interpreter(str(exported[1] / "model.tflite"))
-    names = {operation["op_name"] for operation in interpreter._get_ops_details()}
-    assert names
-    assert not [name for name in names if name.startswith("Flex") or name == "CUSTOM"]
+@pytest.mark.parametrize("name", TFLITE_FORMATS)
+def test_tflite_has_built_in_operations_only(exported, name):
+    interpreter = Interpreter(str(exported[1] / f"{name}.tflite"))
+    operations = {operation["op_name"] for operation in interpreter._get_ops_details()}
+    assert operations
+    assert not {n for n in operations if n.startswith("Flex") or n == "CUSTOM"}
+
+
+@pytest.mark.parametrize(
+    "name, share, tolerance",
+    [("float16", 0.5, 0.02), ("dynamic_range", 0.25, 0.2), ("int8", 0.25, 0.2)],
+)
+def test_smaller_files_answer_nearly_as_the_model_does(
+    exported, paths, name, share, tolerance
+):
+    model, folder = exported
+    size = (folder / f"{name}.tflite").stat().st_size
+    assert size < 1.3 * share * (folder / "float32.tflite").stat().st_size
+    images = load_images(paths, SIZE)
+    answers = load_classifier(folder / f"{name}.tflite").predict(images)
+    expected = model.predict(images, verbose=0)
+    np.testing.assert_allclose(answers, expected, atol=tolerance)
+    # The comparison means something.
+    wrong = model.predict(images[..., ::-1], verbose=0)
+    assert np.abs(wrong - expected).max() > 2 * np.abs(answers - expected).max()
+
+
+def test_int8_takes_grey_levels_and_gives_probabilities(exported, paths):
+    interpreter = Interpreter(str(exported[1] / "int8.tflite"))
+    (given,), (got,) = interpreter.get_input_details(), interpreter.get_output_details()
+    assert (given["dtype"], got["dtype"]) == (np.uint8, np.float32)
+    scale, zero_point = given["quantization"]
+    assert (scale, zero_point) == (pytest.approx(1 / 255), 0)
+    # Each filter has a scale of its own.
+    scales = [
+        len(tensor["quantization_parameters"]["scales"])
+        for tensor in interpreter.get_tensor_details()
+    ]
+    assert max(scales) >= 8
+
+
+def test_int8_needs_photos(tmp_path):
+    model = models.build_scratch_model("small", (SIZE, SIZE), 7)
+    with pytest.raises(InvalidInput, match="int8 needs photos"):
+        exporting.export_model(model, NAMES, "int8", tmp_path / "int8.tflite")

@@ -427,7 +427,39 @@ def test_export_writes_the_files_again(run_dir, tmp_path):
     assert (own / "model_float32.tflite").stat().st_size == original
     assert not (own / "saved_model").exists()
     result = run_script("export", f"--model_dir={own}", "--formats=float32,onnx")
-    assert_refused(result, "`formats` must be of saved_model,float32. Received: onnx")
+    assert_refused(result, "`formats` must be of saved_model,float32,.* Received: onnx")
+
+
+def test_export_writes_smaller_files_that_know_every_color(
+    run_dir, colored_dir, tmp_path
+):
+    own = tmp_path / "run"
+    shutil.copytree(run_dir, own)
+    formats = ("float16", "dynamic_range", "int8")
+    result = run_script(
+        "export", f"--model_dir={own}", f"--formats={','.join(formats)}"
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    for name in formats:
+        model = own / f"model_{name}.tflite"
+        result = run_script(
+            "predict",
+            f"--model={model}",
+            "--top_k=1",
+            "--output=csv",
+            colored_dir / "test",
+        )
+        rows = list(csv.DictReader(io.StringIO(result.stdout)))
+        assert len(rows) == 15
+        for row in rows:
+            assert f"/{row['class_name']}/" in row["photo"]
+
+
+def test_int8_needs_the_photos_of_the_run(run_dir, tmp_path):
+    result = run_script(
+        "export", f"--model_dir={run_dir}", "--formats=int8", f"--data_dir={tmp_path}"
+    )
+    assert_refused(result, "is gone since the split")
 
 
 @pytest.fixture(scope="module")
