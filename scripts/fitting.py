@@ -69,10 +69,12 @@ def fit_images(
 ) -> "tuple[keras.Model, Progress]":
     """Trains all that `build` makes on images, which are decoded once."""
     from landmarks_tf import checkpoints
+    from landmarks_tf import models
     from landmarks_tf import pipeline
     from landmarks_tf import pixel_cache
     from landmarks_tf import training
 
+    teacher = find_teacher(photos.class_names, options)
     earlier = checkpoints.load_progress(checkpoints_dir)
     is_on_disk = _DISK_CACHE.value and not earlier.is_over
     cache = pixel_cache.choose_cache(
@@ -89,27 +91,29 @@ def fit_images(
         pipeline.make_dataset(photos, "validation", size, options.batch_size, cache),
         checkpoints_dir,
         command_line.verbosity(),
-        load_teacher(photos, options),
+        models.load_model(teacher, len(photos.class_names)) if teacher else None,
     )
     if cache is not None:
         cache.clear()
     return fitted
 
 
-def load_teacher(photos: Catalog, options: TrainingOptions) -> "keras.Model | None":
-    """Returns the network of `options.teacher`, if there is one."""
-    from landmarks_tf import models
+def find_teacher(class_names: tuple[str, ...], options: TrainingOptions) -> Path | None:
+    """Returns the model file of the run in `options.teacher`, if one is named.
 
+    Raises:
+        InvalidInput: if it is not a run, or not of these classes.
+    """
     if not options.teacher:
         return None
     run_dir = Path(options.teacher)
     run_folder.require(run_dir, run_folder.MODEL, run_folder.LABELS)
-    if run_folder.load_class_names(run_dir / run_folder.LABELS) != photos.class_names:
+    if run_folder.load_class_names(run_dir / run_folder.LABELS) != class_names:
         raise InvalidInput(
             "`teacher` must know the classes of this run, in the same order. "
             f"Received: teacher={options.teacher}"
         )
-    return models.load_model(run_dir / run_folder.MODEL, len(photos.class_names))
+    return run_dir / run_folder.MODEL
 
 
 def fit_transfer(

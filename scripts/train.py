@@ -204,6 +204,7 @@ def main(arguments: list[str]) -> int:
     if _SPLIT_FILE.value and not _RESUME.value:
         split_file.load_hashes(Path(_SPLIT_FILE.value))  # refused before any work
     listing = list_data()
+    fitting.find_teacher(listing.class_names, options)  # refused before any work
     run_folder.refuse_overlap(output_dir, listing.data_dir)
     run_dir = run_folder.begin(output_dir, _RESUME.value, _OVERWRITE.value)
     # Who repeats the run by its flags, repeats its split.

@@ -173,13 +173,18 @@ def test_a_killed_run_goes_on_and_repeats_from_its_own_flags(colored_dir, tmp_pa
     assert_refused(refused, "train/0.red/01.jpg has changed since the split of ")
 
 
-def test_a_transfer_run_sees_views_that_its_backbone_saw_once(colored_dir, tmp_path):
+def test_a_transfer_run_trains_a_head_on_features_and_then_the_backbone(
+    colored_dir, tmp_path
+):
     flags = [
         *TOY_FLAGS,
         "--model=transfer",
         "--backbone_weights=none",
         "--augmentation=crop_flip",
         "--cached_views=3",
+        "--fine_tuning_epochs=1",
+        "--fine_tuning_from=block_16_project",
+        "--training_sizes=32",
         f"--data_dir={colored_dir}",
         f"--output_dir={tmp_path / 'run'}",
     ]
@@ -187,7 +192,24 @@ def test_a_transfer_run_sees_views_that_its_backbone_saw_once(colored_dir, tmp_p
     assert result.returncode == 0, result.stderr
     assert "features of 102 train views of photos: " in result.stdout
     assert "features of 3 validation photos: " in result.stdout
+    assert re.search(r"^fine-tuning: .*kept$", result.stdout, re.M)
+    assert re.search(r"^training: 7 epochs, ", result.stdout, re.M)
     assert {path.name for path in (tmp_path / "run").iterdir()} == RUN_FILES
+
+
+def test_a_run_teaches_another(run_dir, colored_dir, tmp_path):
+    flags = [
+        *TOY_FLAGS,
+        "--epochs=1",
+        f"--teacher={run_dir}",
+        f"--data_dir={colored_dir}",
+        f"--output_dir={tmp_path / 'run'}",
+    ]
+    result = run_script("train", *flags)
+    assert result.returncode == 0, result.stderr
+    assert "distillation_loss" in result.stdout
+    with open(tmp_path / "run" / "history.csv", newline="") as file:
+        assert float(next(csv.DictReader(file))["distillation_loss"]) > 0
 
 
 def test_bad_and_leaked_photos_are_skipped_and_an_older_run_is_replaced(
@@ -248,6 +270,16 @@ def test_bad_and_leaked_photos_are_skipped_and_an_older_run_is_replaced(
             ["--model=transfer", "--backbone_weights=nowhere.h5"],
             "`backbone_weights` must be .* Received: backbone_weights=nowhere.h5",
         ),
+        (
+            [
+                "--model=transfer",
+                "--backbone_weights=none",
+                "--fine_tuning_epochs=1",
+                "--fine_tuning_from=other",
+            ],
+            "`fine_tuning_from` must name a layer .* Received: fine_tuning_from=other",
+        ),
+        (["--teacher=nowhere"], "no such run folder: nowhere"),
         (
             ["--image_size=1000000"],
             r"decoded photos take \d+\.\d GiB and .*pixels has \d+\.\d GiB free: ",
