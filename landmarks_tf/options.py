@@ -147,14 +147,11 @@ class TrainingOptions:
             default = getattr(type(self), name)
             wanted = f"{default!r} with a transfer model, which is trained on features"
             self._require(name, getattr(self, name) == default, wanted)
-        if self.training_sizes:
-            wanted = "() with a transfer model whose fine_tuning_epochs are 0"
-            self._require("training_sizes", self.fine_tuning_epochs > 0, wanted)
-            self._check_training_sizes(self.fine_tuning_epochs)
-        for name in ("fine_tuning_from", "teacher"):
-            is_possible = self.fine_tuning_epochs > 0 or not getattr(self, name)
+        if not self.fine_tuning_epochs:
             wanted = "'' with a transfer model whose fine_tuning_epochs are 0"
-            self._require(name, is_possible, wanted)
+            self._require("teacher", not self.teacher, wanted)
+        elif self.training_sizes:
+            self._check_training_sizes(self.fine_tuning_epochs)
         if self.augmentation != "none" and not self.fine_tuning_epochs:
             is_enough = self.cached_views >= 2
             wanted = "at least 2 with augmentation: the first view is the photo"
