@@ -120,12 +120,16 @@ def fit_transfer(
     photos: Catalog, run_dir: Path, options: TrainingOptions
 ) -> "tuple[keras.Model, Progress]":
     """Trains a head on what the frozen backbone sees, which it sees once."""
+    import keras
+
     from landmarks_tf import checkpoints
     from landmarks_tf import models
     from landmarks_tf import pipeline
     from landmarks_tf import training
 
     image_size = (options.image_size, options.image_size)
+    # Before the networks are built: their dropout and random weights are drawn then.
+    keras.utils.set_random_seed(options.seed)
     build = functools.partial(
         models.build_feature_extractor, options.backbone, options.backbone_weights
     )

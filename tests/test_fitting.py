@@ -10,6 +10,7 @@ from absl import flags
 from landmarks_tf import checkpoints
 from landmarks_tf import models
 from landmarks_tf import run_folder
+from landmarks_tf import split_file
 from landmarks_tf.catalog import load_catalog
 from landmarks_tf.checkpoints import Progress
 from landmarks_tf.errors import InvalidInput
@@ -158,3 +159,22 @@ def test_a_teacher_is_a_run_folder_of_the_same_classes(fitting, photos, tmp_path
         find(photos.class_names[::-1])
     assert find(photos.class_names) == tmp_path / run_folder.MODEL
     assert fitting.find_teacher(photos.class_names, OPTIONS) is None
+
+
+def test_both_stages_of_a_run_repeat_by_its_seed(fitting, photos, tmp_path):
+    options = dataclasses.replace(
+        OPTIONS, epochs=1, ema_momentum=0.0, fine_tuning_from="Conv_1"
+    )
+
+    def fit(name):
+        (tmp_path / name).mkdir()
+        hashes = {photo.path: photo.path for photo in photos.all_photos()}
+        split_file.write_split(tmp_path / name / run_folder.SPLIT, photos, hashes, {})
+        model, progress = fitting.fit_transfer(photos, tmp_path / name, options)
+        assert progress.num_epochs == 2
+        return weights_of(model)
+
+    first = fit("first")
+    keras.utils.set_random_seed(7)
+    for path, weight in fit("second").items():
+        np.testing.assert_array_equal(weight, first[path])
