@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from landmarks_tf import graph_preprocessing
+from landmarks_tf import graph_resizing
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.preprocessing import load_images
 
@@ -53,7 +54,9 @@ def export_saved_model(
 
     def classify_bytes(photos: tf.Tensor) -> dict[str, tf.Tensor]:
         pixels = tf.map_fn(
-            lambda photo: graph_preprocessing.preprocess(photo, image_size),
+            lambda photo: graph_resizing.resize_exactly(
+                graph_preprocessing.decode(photo), image_size
+            ),
             photos,
             fn_output_signature=tf.TensorSpec((*image_size, 3), tf.uint8),
         )

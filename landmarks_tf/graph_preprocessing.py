@@ -21,6 +21,8 @@ apart = tf.function(experimental_attributes={"_noinline": True})
 def preprocess(contents: tf.Tensor, image_size: tuple[int, int]) -> tf.Tensor:
     """Returns one photo's bytes as uint8 pixels `[height, width, 3]`, upright RGB.
 
+    Resized quickly, within a grey level of the definition: see `graph_resizing`.
+
     Args:
         contents: scalar string, the bytes of a JPEG, PNG, GIF, BMP or WebP file.
         image_size: (height, width) in pixels.

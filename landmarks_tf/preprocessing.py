@@ -119,8 +119,18 @@ def load_pixels(file: PathLike | IO[bytes], image_size: tuple[int, int]) -> np.n
     except InvalidInput as error:
         name = getattr(file, "name", "photo") if hasattr(file, "read") else file
         raise InvalidInput(f"{name}: {error}") from error
+    return np.asarray(resize(upright, image_size))
+
+
+def resize(image: Image.Image, image_size: tuple[int, int]) -> Image.Image:
+    """Returns an RGB image stretched to (height, width): bilinear, antialiased.
+
+    First horizontally, then vertically, each rounded to whole grey levels: Pillow
+    before 13 did so by itself, 13 turns the order round for some shapes.
+    """
     height, width = image_size
-    return np.asarray(upright.resize((width, height), Image.Resampling.BILINEAR))
+    wide = image.resize((width, image.height), Image.Resampling.BILINEAR)
+    return wide.resize((width, height), Image.Resampling.BILINEAR)
 
 
 def normalize(pixels: np.ndarray) -> np.ndarray:

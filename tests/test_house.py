@@ -11,10 +11,11 @@ PACKAGE = Path(landmarks_tf.__file__).parent
 # A module may import those before it; of the last four none imports another.
 ORDER = (
     "errors architectures options file_cache catalog split split_file preprocessing "
-    "duplicates inspection graph_preprocessing graph_inspection backbones models "
-    "evaluation plots run_folder sample_parts sample_scenes sample_photo sample_data "
-    "data_check data_report quarantine download augmentation features distillation "
-    "checkpoints pixel_cache epochs pipeline training exporting prediction"
+    "duplicates inspection graph_preprocessing graph_resizing graph_inspection "
+    "backbones models evaluation plots run_folder sample_parts sample_scenes "
+    "sample_photo sample_data data_check data_report quarantine download augmentation "
+    "features distillation checkpoints pixel_cache epochs pipeline training exporting "
+    "prediction"
 ).split()
 BUILDERS = set(ORDER[-4:])
 

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from landmarks_tf import graph_preprocessing
+from landmarks_tf import graph_resizing
 from landmarks_tf import split
 from landmarks_tf.catalog import load_catalog
 from landmarks_tf.inspection import group_duplicates
@@ -46,6 +47,19 @@ def test_a_picture_in_train_and_test_is_found_and_not_trained_on(photos):
     assert counts == {"train": 2068, "validation": 229, "test": 496}
     for name in split.SPLITS:
         assert divided.classes_without(name) == []
+
+
+@pytest.mark.parametrize("image_size", [(224, 224), (288, 288), (800, 800)])
+def test_a_server_sees_real_photos_as_the_definition_does(photos, image_size):
+    preprocess = tf.function(
+        lambda contents: graph_resizing.resize_exactly(
+            graph_preprocessing.decode(contents), image_size
+        ),
+        input_signature=[tf.TensorSpec([], tf.string)],
+    )
+    for path in photos.absolute_paths("test")[::12]:
+        graph = preprocess(Path(path).read_bytes()).numpy()
+        assert np.array_equal(graph, load_pixels(path, image_size)), path
 
 
 @pytest.mark.parametrize("image_size", [(224, 224), (800, 800)])
