@@ -11,22 +11,8 @@ import numpy as np
 _Z = 1.959964
 # As in keras.losses.SparseCategoricalCrossentropy.
 _EPSILON = 1e-7
-
-
-def evaluate_model(
-    model: Any, dataset: Any, labels: Sequence[int], class_names: Sequence[str]
-) -> tuple[dict, np.ndarray]:
-    """Returns the metrics and the confusion matrix of a set of photos.
-
-    Args:
-        model: a `keras.Model` from images to probabilities.
-        dataset: its batches, in the order of `labels`.
-        labels: integers `[num_images]`.
-        class_names: `[num_classes]`.
-    """
-    probabilities = model.predict(dataset, verbose=0)
-    metrics = evaluate_probabilities(probabilities, labels, class_names)
-    return metrics, confusion_matrix(probabilities, labels)
+# Of confidences, in the calibration error.
+_NUM_BINS = 15
 
 
 def evaluate_probabilities(
@@ -42,8 +28,9 @@ def evaluate_probabilities(
     Returns:
         `num_images`; `top1`, `top3`, `top5`, fractions in [0, 1] of the photos whose
         landmark is among so many first answers; `top1_interval`, the 95 % Wilson
-        interval; `loss`, the mean cross-entropy in nats; `per_class`, for each class
-        name its `num_images` and `accuracy` (None where it has no photo).
+        interval; `loss`, the mean cross-entropy in nats; `calibration_error`, see
+        `calibration_error`; `per_class`, for each class name its `num_images` and
+        `accuracy` (None where it has no photo).
     """
     ranks = true_class_ranks(probabilities, labels)
     likelihoods = probabilities[np.arange(len(labels)), labels]
@@ -55,8 +42,30 @@ def evaluate_probabilities(
         "top3": float(np.mean(ranks < 3)),
         "top5": float(np.mean(ranks < 5)),
         "loss": float(np.mean(-np.log(np.clip(likelihoods, _EPSILON, 1)) + 0.0)),
+        "calibration_error": calibration_error(probabilities, labels),
         "per_class": _per_class(is_right, np.asarray(labels), class_names),
     }
+
+
+def calibration_error(probabilities: np.ndarray, labels: Sequence[int]) -> float:
+    """Returns how far answers are from being right as often as they say.
+
+    Expected calibration error in 15 bins of equal width (Guo et al., On Calibration of
+    Modern Neural Networks, 2017).
+
+    Args:
+        probabilities: float `[num_images, num_classes]`, rows sum to 1.
+        labels: integers `[num_images]`, at least one.
+
+    Returns:
+        in [0, 1]: the difference of mean confidence and accuracy in a bin, averaged
+        over the photos.
+    """
+    confidences = probabilities.max(axis=1)
+    is_right = true_class_ranks(probabilities, labels) == 0
+    bins = np.minimum((confidences * _NUM_BINS).astype(int), _NUM_BINS - 1)
+    gaps = np.bincount(bins, weights=confidences - is_right)
+    return float(np.sum(np.abs(gaps)) / len(labels))
 
 
 def describe_metrics(metrics: Mapping[str, Any]) -> str:

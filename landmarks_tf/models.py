@@ -188,6 +188,15 @@ def unfreeze(model: keras.Model, first_layer: str = "") -> None:
         layer.trainable = index >= begin and not is_normalization
 
 
+def divide_logits(model: keras.Model, temperature: float) -> None:
+    """Makes a model's probabilities milder, or with less than 1 bolder.
+
+    In the weights of its last layer: every file made of the model has it too.
+    """
+    layer = model.layers[-1]
+    layer.set_weights([weights / temperature for weights in layer.get_weights()])
+
+
 def load_model(path: Path, num_classes: int) -> keras.Model:
     """Reads a `.keras` file.
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,11 +35,14 @@ class Classifier:
         image_size: (height, width) in pixels of the images it takes.
         predict: from images float32 `[batch, height, width, 3]`, RGB, in [0, 1], to
             probabilities float32 `[batch, num_classes]`; threads may share it.
+        threshold: in [0, 1]; a photo whose largest probability is less shows none of
+            the landmarks.
     """
 
     class_names: tuple[str, ...]
     image_size: tuple[int, int]
     predict: Callable[[np.ndarray], np.ndarray]
+    threshold: float = 0.0
 
     def predict_photos(
         self, paths: Sequence[Path]
@@ -78,6 +82,10 @@ class Classifier:
             is_readable = isinstance(pixels, np.ndarray)
             yield next(probabilities) if is_readable else pixels
 
+    def is_known(self, probabilities: np.ndarray) -> bool:
+        """Returns whether a photo with these `[num_classes]` shows a known landmark."""
+        return float(probabilities.max()) >= self.threshold
+
     def top_landmarks(
         self, probabilities: np.ndarray, k: int
     ) -> list[tuple[str, float]]:
@@ -91,7 +99,8 @@ def load_classifier(path: Path | str) -> Classifier:
 
     Args:
         path: a run folder, or a `.keras` or `.tflite` file with its `labels.txt`
-            beside it.
+            beside it, and its `metrics.json` for the threshold; without, all photos
+            show a known landmark.
 
     Raises:
         InvalidInput: if a file is missing, is damaged or does not fit its labels.
@@ -106,9 +115,9 @@ def load_classifier(path: Path | str) -> Classifier:
             f"model={path}" + ("" if path.exists() else " (no such file)")
         )
     class_names = run_folder.load_class_names(path.with_name(run_folder.LABELS))
-    if path.suffix == ".tflite":
-        return _load_tflite(path, class_names)
-    return _load_keras(path, class_names)
+    load = _load_tflite if path.suffix == ".tflite" else _load_keras
+    record = run_folder.load_metrics(path.parent).get("threshold", {})
+    return replace(load(path, class_names), threshold=record.get("value", 0.0))
 
 
 def find_photos(paths: Sequence[str]) -> list[Path]:

@@ -128,8 +128,10 @@ def verbosity() -> int:
     return 1 if sys.stdout.isatty() else 2
 
 
-def print_landmarks(photo: Path, landmarks: Iterable[tuple[str, float]]) -> None:
+def print_landmarks(
+    photo: Path, landmarks: Iterable[tuple[str, float]], is_known: bool
+) -> None:
     """Prints the answer for one photo."""
-    print(photo)
+    print(photo if is_known else f"{photo}: no known landmark; most like one:")
     for class_name, probability in landmarks:
         print(f"  {probability:6.1%}  {class_name}")

@@ -1,6 +1,7 @@
 """Tests a trained recogniser on the photos of a split, or on a folder of others.
 
 python scripts/evaluate.py --model_dir=saved_models/quickstart
+python scripts/evaluate.py --model_dir=saved_models/mobile --outliers_dir=other_photos
 python scripts/evaluate.py --compare=saved_models/mobile,saved_models/transfer
 """
 
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import checking
 import command_line
+import rejecting
 from absl import flags
 
 from landmarks_tf import catalog
@@ -21,6 +23,7 @@ from landmarks_tf.errors import InvalidInput
 if TYPE_CHECKING:
     import numpy as np
 
+flags.adopt_module_key_flags(rejecting)
 _MODEL_DIR = flags.DEFINE_string("model_dir", None, "Run folder.")
 _COMPARE = flags.DEFINE_list(
     "compare",
@@ -50,13 +53,14 @@ def main(arguments: list[str]) -> None:
 def evaluate(run_dir: Path) -> None:
     """Prints the metrics of a run, and writes them into its folder."""
     class_names = require_run(run_dir)
+    outliers = rejecting.find_outliers()  # refused before any work
     command_line.load_tensorflow()
     photos, is_own = find_photos(run_dir / run_folder.SPLIT, class_names)
 
     from landmarks_tf import evaluation
     from landmarks_tf import plots
 
-    probabilities = answer(run_dir, photos)
+    probabilities = answer(run_dir, photos, _SPLIT.value)
     labels = photos.labels(_SPLIT.value)
     metrics = evaluation.evaluate_probabilities(probabilities, labels, class_names)
     print_metrics(metrics, evaluation.describe_metrics(metrics))
@@ -65,6 +69,24 @@ def evaluate(run_dir: Path) -> None:
         plots.write_confusion(path, matrix, class_names)
     if is_own:
         run_folder.write_metrics(run_dir, **{_SPLIT.value: metrics})
+    if outliers:
+        data_dir = photos.data_dir if is_own else None
+        set_threshold(run_dir, outliers, class_names, data_dir)
+
+
+def set_threshold(
+    run_dir: Path,
+    outliers: list[Path],
+    class_names: tuple[str, ...],
+    data_dir: Path | None,
+) -> None:
+    """Chooses the run's threshold anew, on its own photos."""
+    names = ["validation", "test"]
+    path = run_dir / run_folder.SPLIT
+    photos = split_file.load_split(path, class_names, data_dir, names)
+    answers = {name: answer(run_dir, photos, name) for name in names}
+    rejecting.set_threshold(run_dir, outliers, answers)
+    print("written into metrics.json; export.py writes it into the exported files")
 
 
 def compare(first: Path, second: Path) -> None:
@@ -81,7 +103,7 @@ def compare(first: Path, second: Path) -> None:
     labels = photos.labels(_SPLIT.value)
     is_right = []
     for run_dir in (first, second):
-        probabilities = answer(run_dir, photos)
+        probabilities = answer(run_dir, photos, _SPLIT.value)
         metrics = evaluation.evaluate_probabilities(probabilities, labels, class_names)
         print(f"{run_dir}: {evaluation.describe_metrics(metrics)}", flush=True)
         is_right.append(evaluation.true_class_ranks(probabilities, labels) == 0)
@@ -119,14 +141,14 @@ def refuse_trained_on(photos: Catalog, *run_dirs: Path) -> None:
                 )
 
 
-def answer(run_dir: Path, photos: Catalog) -> "np.ndarray":
-    """Returns a run's probabilities for the photos of the split, in their order."""
+def answer(run_dir: Path, photos: Catalog, name: str) -> "np.ndarray":
+    """Returns a run's probabilities for the photos of a split, in their order."""
     from landmarks_tf import models
     from landmarks_tf import pipeline
 
     model = models.load_model(run_dir / run_folder.MODEL, len(photos.class_names))
     dataset = pipeline.make_dataset(
-        photos, _SPLIT.value, model.input_shape[1:3], _BATCH_SIZE.value
+        photos, name, model.input_shape[1:3], _BATCH_SIZE.value
     )
     return model.predict(dataset, verbose=0)
 

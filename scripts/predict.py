@@ -2,6 +2,9 @@
 
   python scripts/predict.py --model=saved_models/quickstart photo.jpg folder_of_photos
 
+A photo in which nothing reaches the threshold of the run shows no known landmark; what
+it is most like is named all the same.
+
 Exit code 0: all photos answered; 1: a photo, named on stderr, could not be read.
 """
 
@@ -47,27 +50,29 @@ def main(arguments: list[str]) -> int:
             print(f"error: {answer}", file=sys.stderr)
             exit_code = 1
         else:
-            write(path, classifier.top_landmarks(answer, _TOP_K.value))
+            landmarks = classifier.top_landmarks(answer, _TOP_K.value)
+            write(path, landmarks, classifier.is_known(answer))
     return exit_code
 
 
-def make_writer() -> Callable[[Path, Landmarks], None]:
+def make_writer() -> Callable[[Path, Landmarks, bool], None]:
     """Returns the function that prints one photo's answer in the chosen form."""
     if _OUTPUT.value == "json":
         return write_json
     if _OUTPUT.value == "csv":
         rows = csv.writer(sys.stdout, lineterminator="\n")
-        rows.writerow(("photo", "rank", "class_name", "probability"))
-        return lambda photo, landmarks: rows.writerows(
-            (photo, rank, name, f"{probability:.6f}")
+        rows.writerow(("photo", "rank", "class_name", "probability", "is_known"))
+        return lambda photo, landmarks, is_known: rows.writerows(
+            (photo, rank, name, f"{probability:.6f}", str(is_known).lower())
             for rank, (name, probability) in enumerate(landmarks, start=1)
         )
     return command_line.print_landmarks
 
 
-def write_json(photo: Path, landmarks: Landmarks) -> None:
+def write_json(photo: Path, landmarks: Landmarks, is_known: bool) -> None:
     names = [{"class_name": name, "probability": p} for name, p in landmarks]
-    print(json.dumps({"photo": str(photo), "landmarks": names}))
+    record = {"photo": str(photo), "is_known": is_known, "landmarks": names}
+    print(json.dumps(record))
 
 
 if __name__ == "__main__":

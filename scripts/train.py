@@ -12,9 +12,11 @@ from typing import Any
 import checking
 import command_line
 import fitting
+import rejecting
 from absl import flags
 
 from landmarks_tf import catalog
+from landmarks_tf import evaluation
 from landmarks_tf import inspection
 from landmarks_tf import run_folder
 from landmarks_tf import sample_data
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 _DEFAULTS = TrainingOptions()
-flags.adopt_module_key_flags(fitting)
+for module in (fitting, rejecting):
+    flags.adopt_module_key_flags(module)
 
 _DATA_DIR = flags.DEFINE_string(
     "data_dir",
@@ -205,6 +208,7 @@ def main(arguments: list[str]) -> int:
         split_file.load_hashes(Path(_SPLIT_FILE.value))  # refused before any work
     listing = list_data()
     fitting.find_teacher(listing.class_names, options)  # refused before any work
+    outliers = rejecting.find_outliers()
     run_folder.refuse_overlap(output_dir, listing.data_dir)
     run_dir = run_folder.begin(output_dir, _RESUME.value, _OVERWRITE.value)
     # Who repeats the run by its flags, repeats its split.
@@ -214,7 +218,9 @@ def main(arguments: list[str]) -> int:
     command_line.load_tensorflow()
     photos = split_data(listing, run_dir, options)
     model = fit(photos, run_dir, options)
-    top1 = evaluate(model, photos, run_dir, options)
+    answers = calibrate(model, photos, run_dir, options)
+    top1 = evaluate(model, answers, photos, run_dir, options)
+    rejecting.set_threshold(run_dir, outliers, answers)
     is_good_enough = top1 >= options.min_accuracy
     if is_good_enough:
         export(model, photos, run_dir)
@@ -301,13 +307,12 @@ def load_earlier(photos: Catalog, hashes: dict[str, str]) -> dict[str, str]:
 
 
 def fit(photos: Catalog, run_dir: Path, options: TrainingOptions) -> "keras.Model":
-    """Trains, and writes the model and its history."""
+    """Trains, and writes the history."""
     from landmarks_tf import plots
     from landmarks_tf import training
 
     kinds = {"scratch": fitting.fit_scratch, "transfer": fitting.fit_transfer}
     model, progress = kinds[options.model](photos, run_dir, options)
-    model.save(run_dir / run_folder.MODEL)
     training.write_history(run_dir / run_folder.HISTORY, progress.history)
     plots.write_curves(run_dir / run_folder.CURVES, progress.history)
     record = training.describe_progress(progress, len(photos.splits["train"]))
@@ -322,42 +327,95 @@ def fit(photos: Catalog, run_dir: Path, options: TrainingOptions) -> "keras.Mode
     return model
 
 
-def evaluate(
+def calibrate(
     model: "keras.Model", photos: Catalog, run_dir: Path, options: TrainingOptions
+) -> "dict[str, np.ndarray]":
+    """Makes the model as sure as validation allows, and writes it.
+
+    Returns:
+        its probabilities for the photos of validation and test.
+    """
+    from landmarks_tf import calibration
+    from landmarks_tf import models
+
+    before = {
+        name: answer(model, photos, name, options) for name in ("validation", "test")
+    }
+    temperature = calibration.fit_temperature(
+        before["validation"], photos.labels("validation")
+    )
+    models.divide_logits(model, temperature)
+    model.save(run_dir / run_folder.MODEL)
+    after = {
+        name: calibration.apply_temperature(rows, temperature)
+        for name, rows in before.items()
+    }
+    record: dict[str, Any] = {"temperature": temperature}
+    for name in before:
+        errors = [
+            evaluation.calibration_error(rows[name], photos.labels(name))
+            for rows in (before, after)
+        ]
+        record[name] = dict(zip(("error_before", "error_after"), errors))
+        print(
+            f"calibration error of {name}: {errors[0]:.3f}, with the temperature "
+            f"{temperature:.2f} {errors[1]:.3f}",
+            flush=True,
+        )
+    run_folder.write_metrics(run_dir, calibration=record)
+    return after
+
+
+def evaluate(
+    model: "keras.Model",
+    answers: "dict[str, np.ndarray]",
+    photos: Catalog,
+    run_dir: Path,
+    options: TrainingOptions,
 ) -> float:
-    """Writes and prints the metrics of validation and test; returns test top-1."""
-    from landmarks_tf import evaluation
+    """Writes and prints the metrics of validation and test; returns test top-1.
+
+    Args:
+        model: of the run.
+        answers: its probabilities, of `calibrate`.
+        photos: the catalog.
+        run_dir: of the run.
+        options: of the run.
+    """
     from landmarks_tf import models
     from landmarks_tf import plots
 
-    for name in ("validation", "test"):
-        metrics, matrix = test_model(model, photos, name, options)
-        run_folder.write_metrics(run_dir, **{name: metrics})
-        print(f"{name}: {evaluation.describe_metrics(metrics)}", flush=True)
+    def measure(what: str, section: str, name: str, rows: "np.ndarray") -> dict:
+        metrics = evaluation.evaluate_probabilities(
+            rows, photos.labels(name), photos.class_names
+        )
+        run_folder.write_metrics(run_dir, **{section: metrics})
+        print(f"{what}: {evaluation.describe_metrics(metrics)}", flush=True)
+        return metrics
+
+    for name, rows in answers.items():
+        metrics = measure(name, name, name, rows)
+    matrix = evaluation.confusion_matrix(rows, photos.labels("test"))
     plots.write_confusion(run_dir / run_folder.CONFUSION, matrix, photos.class_names)
     size = options.epoch_sizes[-1]
     if options.model == "scratch" and size != options.image_size:
         small = models.without_shrinking(model, (size, size))
-        at_size, _ = test_model(small, photos, "test", options)
-        run_folder.write_metrics(run_dir, test_at_training_size=at_size)
-        summary = evaluation.describe_metrics(at_size)
-        print(f"test at the training's {size} pixels: {summary}", flush=True)
+        rows = answer(small, photos, "test", options)
+        what = f"test at the training's {size} pixels"
+        measure(what, "test_at_training_size", "test", rows)
     return metrics["top1"]
 
 
-def test_model(
+def answer(
     model: "keras.Model", photos: Catalog, name: str, options: TrainingOptions
-) -> "tuple[dict, np.ndarray]":
-    """Returns the metrics and the confusion matrix of a split, at the model's size."""
-    from landmarks_tf import evaluation
+) -> "np.ndarray":
+    """Returns the probabilities for a split's photos, at the model's size."""
     from landmarks_tf import pipeline
 
     dataset = pipeline.make_dataset(
         photos, name, model.input_shape[1:3], options.batch_size
     )
-    return evaluation.evaluate_model(
-        model, dataset, photos.labels(name), photos.class_names
-    )
+    return model.predict(dataset, verbose=0)
 
 
 def export(model: "keras.Model", photos: Catalog, run_dir: Path) -> None:
@@ -381,7 +439,11 @@ def show_answer(output_dir: Path, photos: Catalog) -> None:
         )
     probabilities = classifier.predict(load_images(photo, classifier.image_size))[0]
     print(f"run folder: {output_dir}")
-    command_line.print_landmarks(photo, classifier.top_landmarks(probabilities, 3))
+    command_line.print_landmarks(
+        photo,
+        classifier.top_landmarks(probabilities, 3),
+        classifier.is_known(probabilities),
+    )
 
 
 if __name__ == "__main__":

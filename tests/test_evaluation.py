@@ -89,3 +89,11 @@ def test_mcnemar_is_exact(only_first, only_second, p_value):
         "only_second": only_second,
         "p_value": pytest.approx(p_value),
     }
+
+
+def test_calibration_error_by_hand():
+    # Nine in ten sure and one of two right; five in ten sure and right.
+    probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.5, 0.5], [0.5, 0.5]])
+    error = evaluation.calibration_error(probabilities, [0, 1, 0, 0])
+    assert error == pytest.approx((2 * 0.4 + 2 * 0.5) / 4)
+    assert evaluation.calibration_error(np.eye(2), [0, 1]) == 0

@@ -17,6 +17,7 @@ from ai_edge_litert.interpreter import Interpreter
 from conftest import COLORS
 from conftest import ROOT
 from conftest import TOY_FLAGS
+from conftest import draw
 from conftest import draw_classes
 from conftest import run_script
 from PIL import Image
@@ -57,8 +58,16 @@ def test_a_run_leaves_every_file_of_the_contract(run_dir):
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["1", "2", "3", "4", "5", "6"]
     metrics = json.loads((run_dir / "metrics.json").read_text())
-    assert set(metrics) == {"environment", "training", "validation", "test"}
+    sections = {"environment", "training", "calibration", "validation", "test"}
+    assert set(metrics) == sections | {"threshold"}
     assert metrics["test"]["num_images"] == 15
+    assert 0.05 <= metrics["calibration"]["temperature"] <= 20
+    after = metrics["calibration"]["test"]["error_after"]
+    assert after == pytest.approx(metrics["test"]["calibration_error"])
+    assert metrics["threshold"]["chosen_on"] == {
+        "validation_photos": 3,
+        "outliers": 0,
+    }
     assert metrics["training"]["images_per_second"] > 0
     split = json.loads((run_dir / "split.json").read_text())
     counts = [len(split[name]) for name in ("train", "validation", "test")]
@@ -547,6 +556,48 @@ def test_predict_answers_as_a_program_with_keras_alone_would(run_dir, question):
 def test_predict_prints_a_table_for_people(run_dir, question):
     result = run_script("predict", f"--model={run_dir}", "--top_k=1", question[0])
     assert re.fullmatch(rf"{question[0]}\n +\d+\.\d%  1.green\n", result.stdout)
+
+
+def test_what_is_no_landmark_is_told_apart(run_dir, colored_dir, tmp_path):
+    own, outliers = tmp_path / "run", tmp_path / "outliers"
+    shutil.copytree(run_dir, own)
+    rng = np.random.default_rng(0)
+    outliers.mkdir()
+    (outliers / "bad.jpg").write_text("not a photo")
+    for index in range(20):
+        # Between the colours that the network knows.
+        draw((110, 110, 110), rng).save(outliers / f"grey{index}.jpg")
+    result = run_script("evaluate", f"--model_dir={own}", f"--outliers_dir={outliers}")
+    assert result.returncode == 0, result.stderr
+    assert "skipped " in result.stderr and "bad.jpg: not a photo" in result.stderr
+    metrics = json.loads((own / "metrics.json").read_text())
+    record = metrics["threshold"]
+    assert record["chosen_on"] == {"validation_photos": 3, "outliers": 10}
+    assert (record["test_photos"], record["outliers"]) == (15, 10)
+    assert record["unknown_accepted"] <= 0.2 and record["auroc"] >= 0.9
+    result = run_script("predict", f"--model={own}", outliers / "grey1.jpg")
+    assert "grey1.jpg: no known landmark; most like one:\n" in result.stdout
+    known = colored_dir / "test" / "2.blue" / "00.jpg"
+    result = run_script(
+        "predict",
+        f"--model={own / 'model_float32.tflite'}",
+        "--output=json",
+        known,
+        outliers / "grey1.jpg",
+    )
+    answers = [json.loads(line)["is_known"] for line in result.stdout.splitlines()]
+    assert answers == [True, False]
+
+
+def test_outliers_are_refused_before_any_work(run_dir, tmp_path):
+    for folder, message in (
+        (tmp_path / "nowhere", "no such folder: outliers_dir="),
+        (tmp_path, "no photos in the folder"),
+    ):
+        result = run_script(
+            "evaluate", f"--model_dir={run_dir}", f"--outliers_dir={folder}"
+        )
+        assert_refused(result, message)
 
 
 def test_predict_wants_a_photo(run_dir):

@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+
+from landmarks_tf import calibration
+from landmarks_tf import evaluation
+
+
+def draw_answers(temperature, num_images=4000, num_classes=10):
+    """Probabilities that come true, then made too sure or too unsure."""
+    rng = np.random.default_rng(0)
+    true = rng.dirichlet(np.full(num_classes, 0.2), num_images)
+    labels = [int(rng.choice(num_classes, p=row)) for row in true]
+    return calibration.apply_temperature(true, 1 / temperature), labels
+
+
+@pytest.mark.parametrize("temperature", [0.3, 1.0, 3.0])
+def test_the_temperature_is_found(temperature):
+    probabilities, labels = draw_answers(temperature)
+    found = calibration.fit_temperature(probabilities, labels)
+    assert found == pytest.approx(temperature, rel=0.06)
+    mended = calibration.apply_temperature(probabilities, found)
+    assert evaluation.calibration_error(mended, labels) < 0.03
+    if temperature != 1:
+        assert evaluation.calibration_error(probabilities, labels) > 0.08
+    assert np.array_equal(mended.argmax(axis=1), probabilities.argmax(axis=1))
+
+
+def test_no_other_temperature_has_less_loss():
+    probabilities, labels = draw_answers(2.0, 300)
+    found = calibration.fit_temperature(probabilities, labels)
+
+    def loss(temperature):
+        rows = calibration.apply_temperature(probabilities, temperature)
+        own = rows[np.arange(300), labels]
+        others = np.log(rows).sum(axis=1) - np.log(own)
+        return -np.mean(301 / 302 * np.log(own) + 1 / 302 * others / 9)
+
+    assert loss(found) < min(loss(found * 1.01), loss(found / 1.01))
+
+
+@pytest.mark.parametrize("num_images", [1, 3, 200])
+def test_photos_that_are_all_right_leave_some_doubt(num_images):
+    labels = np.arange(num_images) % 3
+    probabilities = np.full((num_images, 3), 0.1) + 0.7 * np.eye(3)[labels]
+    found = calibration.fit_temperature(probabilities, labels)
+    mended = calibration.apply_temperature(probabilities, found)
+    # As sure as one wrong in so many and two.
+    assert mended.max() == pytest.approx((num_images + 1) / (num_images + 2))
+
+
+def test_a_probability_of_0_and_a_single_class_are_taken():
+    probabilities = np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)
+    assert 0.05 <= calibration.fit_temperature(probabilities, [0, 0]) <= 20
+    assert np.isfinite(calibration.apply_temperature(probabilities, 0.05)).all()
+    assert 0.05 <= calibration.fit_temperature(np.ones((3, 1)), [0, 0, 0]) <= 20
+
+
+def test_the_threshold_parts_what_can_be_parted():
+    known = np.array([0.9, 0.8, 0.7, 0.95])
+    unknown = np.array([0.2, 0.5, 0.3])
+    threshold = calibration.choose_threshold(known, unknown)
+    assert threshold == pytest.approx(0.6)
+    assert calibration.evaluate_threshold(known, unknown, threshold) == {
+        "known_accepted": 1,
+        "unknown_accepted": 0,
+        "unknown_accepted_at_95": 0,
+        "auroc": 1,
+    }
+
+
+def test_without_other_photos_95_of_100_landmarks_are_accepted():
+    rng = np.random.default_rng(0)
+    shares = [
+        np.mean(rng.random(1000) >= calibration.choose_threshold(rng.random(99), []))
+        for _ in range(200)
+    ]
+    assert 0.95 <= np.mean(shares) < 0.96
+    known = np.linspace(0.01, 1, 100)
+    threshold = calibration.choose_threshold(known, np.array([]))
+    assert calibration.evaluate_threshold(known, np.array([]), threshold) == {
+        "known_accepted": 0.96
+    }
+
+
+def test_a_few_photos_alone_choose_no_threshold():
+    assert calibration.choose_threshold(np.full(18, 0.9), np.array([])) == 0
+    assert calibration.choose_threshold(np.full(19, 0.9), np.array([])) == 0.9
+
+
+def test_auroc_by_hand():
+    known, unknown = np.array([0.4, 0.6, 0.8]), np.array([0.4, 0.7])
+    # Of six pairs 3 are in order and one is a tie.
+    record = calibration.evaluate_threshold(known, unknown, 0.5)
+    assert record["auroc"] == pytest.approx(3.5 / 6)
+    assert record["known_accepted"] == pytest.approx(2 / 3)
+    assert record["unknown_accepted"] == pytest.approx(1 / 2)
