@@ -52,17 +52,17 @@ class Catalog:
         """Returns the labels of a split, in the order of its photos."""
         return [photo.label for photo in self.splits[split]]
 
-    def draw_evenly(self, split: str, num_photos: int) -> list[str]:
-        """Returns the files of so many photos at most, of each class as many as can be.
+    def draw_evenly(self, split: str, num_photos: int) -> "Catalog":
+        """Returns a split of so many photos at most, of each class as many as can be.
 
         The first of each class come first, then the second.
         """
         by_label = defaultdict(list)
-        for path, label in zip(self.absolute_paths(split), self.labels(split)):
-            by_label[label].append(path)
+        for photo in self.splits[split]:
+            by_label[photo.label].append(photo)
         rounds = itertools.zip_longest(*by_label.values())
-        in_turn = [path for paths in rounds for path in paths if path is not None]
-        return in_turn[:num_photos]
+        in_turn = [photo for photos in rounds for photo in photos if photo is not None]
+        return replace(self, splits={split: tuple(in_turn[:num_photos])})
 
     def all_photos(self) -> list[Photo]:
         """Returns the photos of all splits."""

@@ -6,24 +6,24 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from landmarks_tf import graph_preprocessing
 from landmarks_tf import graph_resizing
+from landmarks_tf import quantization
+from landmarks_tf import tflite_file
 from landmarks_tf.errors import InvalidInput
-from landmarks_tf.preprocessing import load_images
 
 _TOP_K = 5
 
 
-def export_model(
+def write_attempts(
     model: keras.Model,
     class_names: Sequence[str],
     file_format: str,
     path: Path,
     calibration_photos: Sequence[Path | str] = (),
-) -> None:
+) -> Iterator[str]:
     """Writes one format, a name in `run_folder.EXPORTS`, at `path`.
 
     Args:
@@ -31,12 +31,27 @@ def export_model(
         class_names: `[num_classes]`.
         file_format: the format.
         path: the file or folder.
-        calibration_photos: see `export_tflite`.
+        calibration_photos: for int8, see `quantization.quantize`.
+
+    Yields:
+        how it was made, in a few words or none. int8 is then made again at the same
+        place, with one remedy more for answers that are not the model's.
+
+    Raises:
+        InvalidInput: if int8 has no photo, or one cannot be read.
     """
     if file_format == "saved_model":
         export_saved_model(model, class_names, path)
+        yield ""
+    elif file_format == "int8":
+        if not calibration_photos:
+            raise InvalidInput("int8 needs photos that the model was trained on")
+        for how, contents in quantization.quantize(model, calibration_photos):
+            path.write_bytes(contents)
+            yield how
     else:
-        export_tflite(model, path, file_format, calibration_photos)
+        export_tflite(model, path, file_format)
+        yield ""
 
 
 def export_saved_model(
@@ -78,58 +93,29 @@ def export_saved_model(
     archive.write_out(str(path), verbose=False)
 
 
-def export_tflite(
-    model: keras.Model,
-    path: Path,
-    file_format: str = "float32",
-    calibration_photos: Sequence[Path | str] = (),
-) -> None:
+def export_tflite(model: keras.Model, path: Path, file_format: str = "float32") -> None:
     """Writes a TFLite file of built-in operations only.
 
-    It takes one image `[1, height, width, 3]`, RGB: the contract's, float32 in [0, 1],
-    or, as int8, uint8 in 0..255. It gives probabilities float32 `[1, num_classes]`.
+    It takes one of the contract's images, float32 `[1, height, width, 3]`, and gives
+    probabilities float32 `[1, num_classes]`.
 
     Args:
         model: from images to probabilities, in float32 throughout.
         path: the file.
-        file_format: "float32"; "float16", of half the size, whose weights are rounded;
-            "dynamic_range", of a quarter, whose weights are of eight bits and whose
-            sums are float32; or "int8", which computes in eight bits, each filter with
-            a scale of its own.
-        calibration_photos: for int8, some hundred files of training photos of all
-            classes: what values there are between the layers is learnt from them.
-
-    Raises:
-        InvalidInput: if int8 has no such photo, or one cannot be read.
+        file_format: "float32"; "float16", of half the size, whose large weights are
+            rounded; or "dynamic_range", of a quarter, whose weights are of eight bits
+            and whose sums are float32.
     """
     height, width, _ = model.input_shape[1:]
-    # Keras allows Flex operations by default, which phones do not have.
-    target: dict[str, Any] = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
-    settings: dict[str, Any] = {"target_spec": target}
-    if file_format != "float32":
+    settings: dict[str, Any] = {
+        # Keras allows Flex operations by default, which phones do not have.
+        "target_spec": {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
+    }
+    if file_format == "dynamic_range":
         settings["optimizations"] = [tf.lite.Optimize.DEFAULT]
-    if file_format == "float16":
-        target["supported_types"] = [tf.float16]
-    if file_format == "int8":
-        if not calibration_photos:
-            raise InvalidInput("int8 needs photos that the model was trained on")
-        target["supported_ops"] = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        settings["inference_input_type"] = tf.uint8
-        settings["representative_dataset"] = lambda: _load_one_by_one(
-            calibration_photos, (height, width)
-        )
     images = keras.InputSpec(shape=(1, height, width, 3), dtype="float32")
     model.export(
         str(path), format="litert", verbose=False, input_signature=[images], **settings
     )
-
-
-def _load_one_by_one(
-    photos: Sequence[Path | str], image_size: tuple[int, int]
-) -> Iterator[list[np.ndarray]]:
-    # Black and white first: the grey levels 0..255 are then exactly those of [0, 1].
-    black_and_white = np.zeros((1, *image_size, 3), np.float32)
-    black_and_white[:, 0] = 1
-    yield [black_and_white]
-    for photo in photos:
-        yield [load_images(photo, image_size)]
+    if file_format == "float16":
+        path.write_bytes(tflite_file.halve_weights(path.read_bytes()))

@@ -25,6 +25,7 @@ HISTORY = "history.csv"
 CURVES = "curves.png"
 METRICS = "metrics.json"
 CONFUSION = "confusion.png"
+PARITY = "parity.json"
 # Export format -> file or folder.
 EXPORTS = {
     "saved_model": "saved_model",
@@ -33,7 +34,7 @@ EXPORTS = {
     "dynamic_range": "model_dynamic_range.tflite",
     "int8": "model_int8.tflite",
 }
-# Of a training run; the others cost accuracy, and are written when asked for.
+# Their answers are the model's own; the others' nearly.
 EXACT_EXPORTS = ("saved_model", "float32")
 
 # Only while a run is unfinished.
@@ -95,15 +96,19 @@ def publish(output_dir: Path) -> None:
 def replacing(path: Path) -> Iterator[Path]:
     """Gives a path to write a file or folder at, which then takes `path`'s place.
 
-    If the block fails, `path` stays as it was.
+    If the block fails, `path` stays as it was; if it removes what it wrote, `path` goes
+    too.
     """
     # The suffix stays last: Keras and matplotlib choose their formats by it.
     aside = path.with_name(f"unfinished_{os.getpid()}_{path.name}")
     try:
         yield aside
-        _replace(aside, path)
+        if aside.exists():
+            _replace(aside, path)
+        else:
+            remove(path)
     finally:
-        _remove(aside)
+        remove(aside)
 
 
 def require(run_dir: Path, *names: str) -> None:
@@ -133,18 +138,35 @@ def load_class_names(path: Path) -> tuple[str, ...]:
 
 def load_metrics(run_dir: Path) -> dict:
     """Returns `metrics.json`, or an empty record where there is none yet."""
-    path = run_dir / METRICS
+    return _load_record(run_dir / METRICS)
+
+
+def write_metrics(run_dir: Path, **sections: object) -> None:
+    """Writes sections of `metrics.json`; other sections of it stay."""
+    _write_record(run_dir / METRICS, load_metrics(run_dir) | sections)
+
+
+def write_parity(run_dir: Path, **sections: object) -> None:
+    """Writes sections of `parity.json`, one a format; others stay, if their file is."""
+    record = _load_record(run_dir / PARITY) | sections
+    kept = {
+        name: section
+        for name, section in record.items()
+        if name in sections or (run_dir / EXPORTS[name]).exists()
+    }
+    _write_record(run_dir / PARITY, kept)
+
+
+def _load_record(path: Path) -> dict:
     try:
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     except ValueError as error:
         raise InvalidInput(f"{path} is damaged: delete it to go on") from error
 
 
-def write_metrics(run_dir: Path, **sections: object) -> None:
-    """Writes sections of `metrics.json`; other sections of it stay."""
-    metrics = load_metrics(run_dir) | sections
-    with replacing(run_dir / METRICS) as path:
-        path.write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+def _write_record(target: Path, record: dict) -> None:
+    with replacing(target) as path:
+        path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 def environment() -> dict[str, str | int | None]:
@@ -185,12 +207,13 @@ def _replace(source: Path, target: Path) -> None:
         old = target.with_name(f"old_{os.getpid()}_{target.name}")
         target.rename(old)
         source.rename(target)
-        _remove(old)
+        remove(old)
     else:
         os.replace(source, target)
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Removes a file or folder, if it is there."""
     if path.is_dir():
         shutil.rmtree(path)
     else:

@@ -1,6 +1,9 @@
 """Trains a landmark recogniser on a folder of photos, tests it and exports it.
 
 python scripts/train.py --flagfile=scripts/flags/mobile.flags --data_dir=photos
+
+Exit code 0: trained and exported; 3: trained, but not good enough (--min_accuracy), or
+an exported file does not answer as the model and is not there: stderr says which.
 """
 
 import dataclasses
@@ -12,6 +15,7 @@ from typing import Any
 import checking
 import command_line
 import fitting
+import proving
 import rejecting
 from absl import flags
 
@@ -33,7 +37,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 _DEFAULTS = TrainingOptions()
-for module in (fitting, rejecting):
+for module in (fitting, proving, rejecting):
     flags.adopt_module_key_flags(module)
 
 _DATA_DIR = flags.DEFINE_string(
@@ -200,6 +204,7 @@ flags.DEFINE_float(
 def main(arguments: list[str]) -> int:
     command_line.refuse_arguments(arguments)
     options = options_of_flags()
+    proving.chosen_formats()  # refused before any work
     output_dir = Path(_OUTPUT_DIR.value or f"saved_models/{options.model}")
     if _RESUME.value and run_folder.is_finished(output_dir):
         print(f"{output_dir} is finished: nothing to resume")
@@ -222,15 +227,14 @@ def main(arguments: list[str]) -> int:
     top1 = evaluate(model, answers, photos, run_dir, options)
     rejecting.set_threshold(run_dir, outliers, answers)
     is_good_enough = top1 >= options.min_accuracy
-    if is_good_enough:
-        export(model, photos, run_dir)
+    refused = proving.export(run_dir, photos) if is_good_enough else []
     run_folder.publish(output_dir)
     if not is_good_enough:
         message = f"top-1 {top1:.1%} is below --min_accuracy={options.min_accuracy}"
         print(f"error: {message}; nothing is exported", file=sys.stderr)
         return 3
     show_answer(output_dir, photos)
-    return 0
+    return 3 if refused else 0
 
 
 def options_of_flags() -> TrainingOptions:
@@ -418,25 +422,13 @@ def answer(
     return model.predict(dataset, verbose=0)
 
 
-def export(model: "keras.Model", photos: Catalog, run_dir: Path) -> None:
-    """Writes the formats that answer as the model does."""
-    from landmarks_tf import exporting
-
-    for file_format in run_folder.EXACT_EXPORTS:
-        name = run_folder.EXPORTS[file_format]
-        with run_folder.replacing(run_dir / name) as path, command_line.quiet_stderr():
-            exporting.export_model(model, photos.class_names, file_format, path)
-
-
 def show_answer(output_dir: Path, photos: Catalog) -> None:
-    """Asks the exported TFLite file, as a phone would, about one test photo."""
+    """Asks the run about one test photo, as predict.py would."""
     from landmarks_tf import prediction
 
     photo = Path(photos.absolute_paths("test")[0])
     with command_line.quiet_stderr():
-        classifier = prediction.load_classifier(
-            output_dir / run_folder.EXPORTS["float32"]
-        )
+        classifier = prediction.load_classifier(output_dir)
     probabilities = classifier.predict(load_images(photo, classifier.image_size))[0]
     print(f"run folder: {output_dir}")
     command_line.print_landmarks(

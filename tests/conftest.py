@@ -22,6 +22,8 @@ TOY_FLAGS = (
     "--batch_size=4",
     "--epochs=6",
     "--learning_rate=1e-3",
+    # The others take seconds, and have tests of their own.
+    "--formats=saved_model,float32",
 )
 
 

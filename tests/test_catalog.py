@@ -1,5 +1,4 @@
 import re
-from pathlib import Path
 
 import pytest
 
@@ -158,8 +157,9 @@ def test_draws_as_many_photos_of_each_class_as_can_be(tmp_path):
     catalog = Catalog(tmp_path, tuple(names), {"train": tuple(photos)})
 
     def draw(num_photos):
-        files = catalog.draw_evenly("train", num_photos)
-        return [str(Path(file).relative_to(tmp_path)) for file in files]
+        drawn = catalog.draw_evenly("train", num_photos)
+        assert drawn.data_dir == tmp_path
+        return [photo.path for photo in drawn.splits["train"]]
 
     assert draw(2) == ["0.a/0.jpg", "1.b/0.jpg"]
     assert draw(5) == ["0.a/0.jpg", "1.b/0.jpg", "2.c/0.jpg", "0.a/1.jpg", "2.c/1.jpg"]

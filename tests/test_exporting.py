@@ -15,6 +15,10 @@ SIZE = 64
 TFLITE_FORMATS = ("float32", "float16", "dynamic_range", "int8")
 
 
+def write(model, name, path, photos=()):
+    next(exporting.write_attempts(model, NAMES, name, path, photos))
+
+
 @pytest.fixture(scope="module", params=["scratch", "transfer"])
 def exported(request, colored_dir, tmp_path_factory):
     """(model, folder of its exports) of an untrained network that has opinions."""
@@ -27,11 +31,11 @@ def exported(request, colored_dir, tmp_path_factory):
     scale = {"scratch": 200, "transfer": 30}[request.param]
     model.layers[-1].set_weights([kernel * scale, bias])
     folder = tmp_path_factory.mktemp("exports")
-    exporting.export_model(model, NAMES, "saved_model", folder / "saved_model")
+    write(model, "saved_model", folder / "saved_model")
     photos = sorted((colored_dir / "train").glob("*/*.jpg"))
     for name in TFLITE_FORMATS:
         path = folder / f"{name}.tflite"
-        exporting.export_model(model, NAMES, name, path, photos)
+        write(model, name, path, photos)
     (folder / "labels.txt").write_text("".join(f"{name}\n" for name in NAMES))
     return model, folder
 
@@ -142,4 +146,4 @@ def test_int8_takes_grey_levels_and_gives_probabilities(exported, paths):
 def test_int8_needs_photos(tmp_path):
     model = models.build_scratch_model("small", (SIZE, SIZE), 7)
     with pytest.raises(InvalidInput, match="int8 needs photos"):
-        exporting.export_model(model, NAMES, "int8", tmp_path / "int8.tflite")
+        write(model, "int8", tmp_path / "int8.tflite")

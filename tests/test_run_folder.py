@@ -1,3 +1,4 @@
+import json
 import re
 
 import pytest
@@ -173,3 +174,20 @@ def test_environment_names_versions_and_machine():
     assert {"python", "tensorflow", "keras", "platform", "cpu_count"} <= set(
         environment
     )
+
+
+def test_what_is_removed_in_the_block_is_gone(tmp_path):
+    target = tmp_path / "model.tflite"
+    target.write_text("old")
+    with run_folder.replacing(target) as path:
+        path.write_text("new")
+        path.unlink()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_parity_is_kept_for_files_that_are_there(tmp_path):
+    (tmp_path / "model_int8.tflite").write_text("")
+    run_folder.write_parity(tmp_path, int8={"faults": []}, float16={"faults": ["far"]})
+    run_folder.write_parity(tmp_path, float32={"faults": []})
+    record = json.loads((tmp_path / "parity.json").read_text())
+    assert record == {"int8": {"faults": []}, "float32": {"faults": []}}

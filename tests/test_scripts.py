@@ -35,6 +35,7 @@ RUN_FILES = {
     "confusion.png",
     "saved_model",
     "model_float32.tflite",
+    "parity.json",
 }
 
 
@@ -460,13 +461,16 @@ def test_evaluate_takes_other_photos_and_leaves_the_run_alone(
 def test_export_writes_the_files_again(run_dir, tmp_path):
     own = tmp_path / "run"
     shutil.copytree(run_dir, own)
-    original = (own / "model_float32.tflite").stat().st_size
+    original = (own / "model_float32.tflite").read_bytes()
     (own / "model_float32.tflite").write_text("damaged")
     shutil.rmtree(own / "saved_model")
     result = run_script("export", f"--model_dir={own}", "--formats=float32")
     assert (result.returncode, result.stderr) == (0, "")
-    assert (own / "model_float32.tflite").stat().st_size == original
+    assert "3 of 3 first answers as the model's" in result.stdout
+    assert (own / "model_float32.tflite").read_bytes() == original
     assert not (own / "saved_model").exists()
+    # What is said of a file that is not there any more is not said any more.
+    assert set(json.loads((own / "parity.json").read_text())) == {"float32"}
     result = run_script("export", f"--model_dir={own}", "--formats=float32,onnx")
     assert_refused(result, "`formats` must be of saved_model,float32,.* Received: onnx")
 
@@ -481,7 +485,13 @@ def test_export_writes_smaller_files_that_know_every_color(
         "export", f"--model_dir={own}", f"--formats={','.join(formats)}"
     )
     assert (result.returncode, result.stderr) == (0, "")
+    parity = json.loads((own / "parity.json").read_text())
+    assert set(parity) == {"saved_model", "float32", *formats}
+    assert set(parity["saved_model"]["entrances"]) == {"photo_bytes", "images"}
+    assert parity["int8"]["made_with"] == "34 calibration photos"
     for name in formats:
+        assert parity[name]["faults"] == []
+        assert parity[name]["entrances"]["image"]["num_photos"] == 3
         model = own / f"model_{name}.tflite"
         result = run_script(
             "predict",
@@ -496,9 +506,59 @@ def test_export_writes_smaller_files_that_know_every_color(
             assert f"/{row['class_name']}/" in row["photo"]
 
 
-def test_int8_needs_the_photos_of_the_run(run_dir, tmp_path):
+def test_a_file_that_answers_otherwise_does_not_leave_the_building(run_dir, tmp_path):
+    own = tmp_path / "run"
+    shutil.copytree(run_dir, own)
+    formats = "--formats=saved_model,float16"
     result = run_script(
-        "export", f"--model_dir={run_dir}", "--formats=int8", f"--data_dir={tmp_path}"
+        "export", f"--model_dir={own}", formats, "--max_float16_difference=0"
+    )
+    assert_refused(
+        result,
+        r"model_float16.tflite is not written: probabilities differ by up to \S+ "
+        r"\(at most 0\)$",
+        code=3,
+    )
+    assert not (own / "model_float16.tflite").exists()
+    assert (own / "saved_model").is_dir()
+    faults = json.loads((own / "parity.json").read_text())["float16"]["faults"]
+    assert len(faults) == 1
+
+
+def test_a_wrong_preprocessing_is_found_and_the_photos_are_named(
+    run_dir, tmp_path, monkeypatch
+):
+    """The gate sees what it is there for: blue and red taken for each other."""
+    own = tmp_path / "run"
+    shutil.copytree(run_dir, own)
+    wrong = (
+        "import sys; sys.path.insert(0, 'scripts'); import runpy; "
+        "from landmarks_tf import graph_preprocessing as g; decode = g.decode; "
+        "g.decode = lambda contents: decode(contents)[..., ::-1]; "
+        f"sys.argv = ['scripts/export.py', '--model_dir={own}', "
+        "'--formats=saved_model,float32']; "
+        "runpy.run_path('scripts/export.py', run_name='__main__')"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", wrong], cwd=ROOT, capture_output=True, text=True
+    )
+    assert_refused(
+        result,
+        r"saved_model is not written: 2 of 3 first answers differ .*: "
+        r"train/0.red/\S+, train/2.blue/\S+$",
+        code=3,
+    )
+    assert not (own / "saved_model").exists()
+    assert (own / "model_float32.tflite").exists()
+
+
+@pytest.mark.parametrize("name", ["float32", "int8"])
+def test_export_needs_the_photos_of_the_run(run_dir, tmp_path, name):
+    result = run_script(
+        "export",
+        f"--model_dir={run_dir}",
+        f"--formats={name}",
+        f"--data_dir={tmp_path}",
     )
     assert_refused(result, "is gone since the split")
 

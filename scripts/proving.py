@@ -1,0 +1,236 @@
+"""Writing the files that servers and phones load, each if it answers as its model does.
+
+A file is written aside, asked about photo files through its own entrance, as a server
+or a phone would, and takes its place only if the answers are those of `model.keras`.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+
+import command_line
+from absl import flags
+
+from landmarks_tf import parity
+from landmarks_tf import prediction
+from landmarks_tf import run_folder
+from landmarks_tf.catalog import Catalog
+from landmarks_tf.errors import InvalidInput
+from landmarks_tf.parity import Gate
+from landmarks_tf.run_folder import EXPORTS
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+_FORMATS = flags.DEFINE_list(
+    "formats",
+    ["saved_model", "float32", "float16", "int8"],
+    f"Files to write, of {','.join(EXPORTS)}. float16 has half the size of float32, "
+    "dynamic_range and int8 a quarter.",
+)
+_TIE_MARGIN = flags.DEFINE_float(
+    "tie_margin",
+    1e-3,
+    "Where the model has its first two answers closer together, a file may have "
+    "another first answer.",
+    lower_bound=0.0,
+)
+_MAX_DIFFERENCE = flags.DEFINE_float(
+    "max_difference",
+    1e-3,
+    "By which the probabilities of the SavedModel and float32 may differ from the "
+    "model's. All of their and float16's first answers must be the model's.",
+    lower_bound=0.0,
+)
+_MAX_FLOAT16_DIFFERENCE = flags.DEFINE_float(
+    "max_float16_difference", 1e-2, "Likewise, of float16.", lower_bound=0.0
+)
+_MIN_AGREEMENT = flags.DEFINE_float(
+    "min_agreement",
+    0.99,
+    "Share of the photos for which the first answer of int8 and dynamic_range must be "
+    "the model's.",
+    lower_bound=0.0,
+    upper_bound=1.0,
+)
+_MAX_ACCURACY_LOSS = flags.DEFINE_float(
+    "max_accuracy_loss",
+    0.005,
+    "Share of the photos by which int8 and dynamic_range may be right less often.",
+    lower_bound=0.0,
+    upper_bound=1.0,
+)
+# Of validation photos: enough to see a loss of half a point, in a minute.
+_MAX_PHOTOS = 1000
+# Named of the photos for which a refused file has another answer.
+_MAX_NAMED = 3
+
+
+def chosen_formats() -> list[str]:
+    """Returns --formats.
+
+    Raises:
+        InvalidInput: if one is unknown.
+    """
+    for name in _FORMATS.value:
+        if name not in EXPORTS:
+            raise InvalidInput(
+                f"`formats` must be of {','.join(EXPORTS)}. Received: {name}"
+            )
+    return _FORMATS.value
+
+
+def export(run_dir: Path, photos: Catalog) -> list[str]:
+    """Writes --formats into a run's folder, and how far each is from its model.
+
+    Args:
+        run_dir: of the run, with its model and labels.
+        photos: of the run; files are compared on those of validation, and int8 is
+            calibrated on those of training.
+
+    Returns:
+        the formats that do not answer as the model does; their files are not there.
+    """
+    from landmarks_tf import models
+    from landmarks_tf import quantization
+
+    asked = photos.draw_evenly("validation", _MAX_PHOTOS)
+    calibration = photos.draw_evenly("train", max(quantization.NUM_CALIBRATION_PHOTOS))
+    model_path = run_dir / run_folder.MODEL
+    model = models.load_model(model_path, len(photos.class_names))
+    expected = answer_by_pillow(model_path, asked.absolute_paths("validation"))
+    refused = []
+    for file_format in chosen_formats():
+        target = run_dir / EXPORTS[file_format]
+        with run_folder.replacing(target) as path:
+            record = write_best(model, file_format, path, asked, expected, calibration)
+            if record["faults"]:
+                refused.append(file_format)
+                run_folder.remove(path)
+        run_folder.write_parity(run_dir, **{file_format: record})
+        report(target, record)
+    return refused
+
+
+def write_best(
+    model: "keras.Model",
+    file_format: str,
+    path: Path,
+    asked: Catalog,
+    expected: "np.ndarray",
+    calibration: Catalog,
+) -> dict:
+    """Writes the attempt at a format that answers most as the model does.
+
+    Returns:
+        what `parity.json` says of it; `faults` is empty if it keeps to its gate.
+    """
+    from landmarks_tf import exporting
+
+    best: dict[str, Any] = {}
+    contents = b""
+    attempts = exporting.write_attempts(
+        model, asked.class_names, file_format, path, calibration.absolute_paths("train")
+    )
+    while best.get("faults", True) or best["agreement"] < 1:
+        with command_line.quiet_stderr():
+            how = next(attempts, None)
+            if how is None:
+                break
+            record = prove(file_format, path, asked, expected) | {"made_with": how}
+        if not best or rank(record) > rank(best):
+            best = record
+            contents = path.read_bytes() if path.is_file() else b""
+    if contents:
+        path.write_bytes(contents)
+    return best
+
+
+def rank(record: dict) -> tuple[bool, float]:
+    return not record["faults"], record["agreement"]
+
+
+def prove(file_format: str, path: Path, asked: Catalog, expected: "np.ndarray") -> dict:
+    """Asks a file about photos, and returns how far its answers are from the model's.
+
+    Returns:
+        `faults`, in words; `agreement`, of the worse entrance; `entrances`, for each
+        the result of `parity.compare`, which photos differ among it.
+    """
+    answers = answer(
+        file_format, path, asked.absolute_paths("validation"), asked.class_names
+    )
+    entrances, faults = {}, []
+    for entrance, rows in answers.items():
+        found = parity.compare(
+            expected, rows, asked.labels("validation"), _TIE_MARGIN.value
+        )
+        faults += parity.find_faults(found, gate_of(file_format))
+        photos = [asked.splits["validation"][i].path for i in found["differing"]]
+        entrances[entrance] = found | {"differing": photos}
+    agreement = min(found["agreement"] for found in entrances.values())
+    return {"faults": faults, "agreement": agreement, "entrances": entrances}
+
+
+def gate_of(file_format: str) -> Gate:
+    if file_format == "float16":
+        return Gate(max_difference=_MAX_FLOAT16_DIFFERENCE.value)
+    if file_format in run_folder.EXACT_EXPORTS:
+        return Gate(max_difference=_MAX_DIFFERENCE.value)
+    return Gate(
+        min_agreement=_MIN_AGREEMENT.value, max_accuracy_loss=_MAX_ACCURACY_LOSS.value
+    )
+
+
+def answer(
+    file_format: str, path: Path, files: Sequence[str], class_names: tuple[str, ...]
+) -> "dict[str, np.ndarray]":
+    """Returns a file's probabilities for photo files, by each of its entrances."""
+    if file_format != "saved_model":
+        return {"image": answer_by_pillow(path, files)}
+    from landmarks_tf import served_model
+
+    served = served_model.ServedModel(path, class_names)
+    return {
+        "photo_bytes": served.answer_files(files),
+        "images": served.answer_images(files),
+    }
+
+
+def answer_by_pillow(path: Path, files: Sequence[str]) -> "np.ndarray":
+    """Returns the probabilities of a .keras or .tflite file for photo files."""
+    import numpy as np
+
+    classifier = prediction.load_classifier(path)
+    rows = []
+    for _, probabilities in classifier.predict_photos([Path(file) for file in files]):
+        if isinstance(probabilities, InvalidInput):
+            raise probabilities
+        rows.append(probabilities)
+    return np.stack(rows)
+
+
+def report(target: Path, record: dict) -> None:
+    """Prints a line of what was written, or why it was not."""
+    how = f" ({record['made_with']})" if record["made_with"] else ""
+    found = list(record["entrances"].values())
+    num_photos = found[0]["num_photos"]
+    differing = sorted({path for entrance in found for path in entrance["differing"]})
+    if record["faults"]:
+        named = ""
+        if differing:
+            first = ", ".join(differing[:_MAX_NAMED])
+            more = len(differing) - _MAX_NAMED
+            named = f": {first}" + (f" and {more} more" if more > 0 else "")
+        faults = "; ".join(dict.fromkeys(record["faults"]))
+        print(f"error: {target} is not written: {faults}{named}{how}", file=sys.stderr)
+        return
+    difference = max(entrance["max_difference"] for entrance in found)
+    print(
+        f"wrote {target}: {num_photos - len(differing)} of {num_photos} first answers "
+        f"as the model's, probabilities within {difference:.1g}{how}",
+        flush=True,
+    )

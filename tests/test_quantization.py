@@ -1,0 +1,45 @@
+import keras
+import numpy as np
+import pytest
+
+from landmarks_tf import models
+from landmarks_tf import quantization
+from landmarks_tf.prediction import load_classifier
+from landmarks_tf.preprocessing import load_images
+
+SIZE = 64
+
+
+@pytest.fixture(scope="module")
+def attempts(colored_dir, tmp_path_factory):
+    keras.utils.set_random_seed(0)
+    model = models.build_scratch_model("small", (SIZE, SIZE), 3)
+    photos = sorted((colored_dir / "train").glob("*/*.jpg"))
+    folder = tmp_path_factory.mktemp("int8")
+    (folder / "labels.txt").write_text("a\nb\nc\n")
+    made = {}
+    for number, (how, contents) in enumerate(quantization.quantize(model, photos)):
+        path = folder / f"{number}.tflite"
+        path.write_bytes(contents)
+        made[how] = load_classifier(path)
+    return model, photos, made
+
+
+def test_each_attempt_has_a_remedy_more(attempts):
+    hows = list(attempts[2])
+    # 36 photos are less than the 200 and 500 that are asked for.
+    assert hows[0] == "36 calibration photos"
+    numbers = [how.split(", ")[1].split(" ")[0] for how in hows[1:]]
+    assert numbers == ["3", "6", "12"]
+    assert all(" layers in float32: " in how for how in hows[1:])
+
+
+def test_layers_in_float32_bring_the_answers_nearer(attempts):
+    model, photos, made = attempts
+    images = load_images(photos[::3], SIZE)
+    expected = model.predict(images, verbose=0)
+    errors = [
+        np.abs(classifier.predict(images) - expected).mean()
+        for classifier in made.values()
+    ]
+    assert errors[-1] < errors[0] < 0.02
