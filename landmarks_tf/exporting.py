@@ -13,6 +13,9 @@ from landmarks_tf import graph_resizing
 from landmarks_tf import quantization
 from landmarks_tf import tflite_file
 from landmarks_tf.errors import InvalidInput
+from landmarks_tf.tflite_metadata import LABELS_FILE
+from landmarks_tf.tflite_metadata import Description
+from landmarks_tf.tflite_metadata import build_metadata
 
 _TOP_K = 5
 
@@ -23,6 +26,7 @@ def write_attempts(
     file_format: str,
     path: Path,
     calibration_photos: Sequence[Path | str] = (),
+    description: Description = Description(),
 ) -> Iterator[str]:
     """Writes one format, a name in `run_folder.EXPORTS`, at `path`.
 
@@ -32,6 +36,7 @@ def write_attempts(
         file_format: the format.
         path: the file or folder.
         calibration_photos: for int8, see `quantization.quantize`.
+        description: what a TFLite file says of its model.
 
     Yields:
         how it was made, in a few words or none. int8 is then made again at the same
@@ -47,11 +52,21 @@ def write_attempts(
         if not calibration_photos:
             raise InvalidInput("int8 needs photos that the model was trained on")
         for how, contents in quantization.quantize(model, calibration_photos):
-            path.write_bytes(contents)
+            metadata = build_metadata(description, white=255.0)
+            path.write_bytes(_with_metadata(contents, metadata, class_names))
             yield how
     else:
         export_tflite(model, path, file_format)
+        metadata = build_metadata(description, white=1.0)
+        path.write_bytes(_with_metadata(path.read_bytes(), metadata, class_names))
         yield ""
+
+
+def _with_metadata(
+    contents: bytes, metadata: bytes, class_names: Sequence[str]
+) -> bytes:
+    labels = "".join(f"{name}\n" for name in class_names).encode()
+    return tflite_file.add_metadata(contents, metadata, {LABELS_FILE: labels})
 
 
 def export_saved_model(

@@ -1,7 +1,11 @@
+import io
+import zipfile
+
 import keras
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.tools import flatbuffer_utils
 
 from landmarks_tf import tflite_file
 
@@ -78,3 +82,20 @@ def test_grey_levels_are_taken_in_place_of_their_share_of_one(converted):
     ((name, _),) = runner.get_input_details().items()
     (answer,) = runner(**{name: draw(1)}).values()
     np.testing.assert_allclose(answer, expected[:1], atol=1e-6)
+
+
+def test_metadata_and_files_are_in_the_file_and_answers_stay(converted):
+    _, contents = converted
+    described = tflite_file.add_metadata(contents, b"about it", {"labels.txt": b"a\nb"})
+    with zipfile.ZipFile(io.BytesIO(described)) as archive:
+        assert archive.namelist() == ["labels.txt"]
+        assert archive.read("labels.txt") == b"a\nb"
+    model = flatbuffer_utils.read_model_from_bytearray(bytearray(described))
+    buffers = {x.name: bytes(model.buffers[x.buffer].data) for x in model.metadata}
+    assert buffers[b"TFLITE_METADATA"] == b"about it"
+    images = draw() / np.float32(255)
+    assert np.array_equal(ask(described, images), ask(contents, images))
+    # The same model gives the same file.
+    assert described == tflite_file.add_metadata(
+        contents, b"about it", {"labels.txt": b"a\nb"}
+    )
