@@ -200,8 +200,13 @@ def divide_logits(model: keras.Model, temperature: float) -> None:
 def load_model(path: Path, num_classes: int) -> keras.Model:
     """Reads a `.keras` file.
 
+    Returns:
+        the model, which computes in float32 whatever it was trained in: layers of mixed
+        precision export with operations that phones do not have.
+
     Raises:
-        InvalidInput: if it is not one, or does not have `num_classes` outputs.
+        InvalidInput: if it is not one, has layers that are not Keras's own, or does not
+            have `num_classes` outputs.
     """
     try:
         model = keras.models.load_model(path, compile=False)
@@ -214,7 +219,19 @@ def load_model(path: Path, num_classes: int) -> keras.Model:
             f"{path} has {model.output_shape[-1]} outputs, but there are "
             f"{num_classes} class names"
         )
-    return model
+    return _in_float32(model)
+
+
+def _in_float32(model: keras.Model) -> keras.Model:
+    def build(layer: keras.Layer) -> keras.Layer:
+        return type(layer).from_config(layer.get_config() | {"dtype": "float32"})
+
+    layers = model._flatten_layers(include_self=False)
+    if all(layer.compute_dtype == "float32" for layer in layers):
+        return model
+    rebuilt = keras.models.clone_model(model, clone_function=build, recursive=True)
+    rebuilt.set_weights(model.get_weights())
+    return rebuilt
 
 
 def _probabilities(num_classes: int) -> keras.Layer:

@@ -26,6 +26,8 @@ CURVES = "curves.png"
 METRICS = "metrics.json"
 CONFUSION = "confusion.png"
 PARITY = "parity.json"
+VECTORS = "vectors"
+MODEL_CARD = "MODEL_CARD.md"
 # Export format -> file or folder.
 EXPORTS = {
     "saved_model": "saved_model",
@@ -146,9 +148,14 @@ def write_metrics(run_dir: Path, **sections: object) -> None:
     _write_record(run_dir / METRICS, load_metrics(run_dir) | sections)
 
 
+def load_parity(run_dir: Path) -> dict:
+    """Returns `parity.json`, or an empty record where there is none yet."""
+    return _load_record(run_dir / PARITY)
+
+
 def write_parity(run_dir: Path, **sections: object) -> None:
     """Writes sections of `parity.json`, one a format; others stay, if their file is."""
-    record = _load_record(run_dir / PARITY) | sections
+    record = load_parity(run_dir) | sections
     kept = {
         name: section
         for name, section in record.items()
@@ -210,6 +217,12 @@ def _replace(source: Path, target: Path) -> None:
         remove(old)
     else:
         os.replace(source, target)
+
+
+def count_bytes(path: Path) -> int:
+    """Returns the size of a file, or of all files in a folder."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def remove(path: Path) -> None:

@@ -170,6 +170,12 @@ def load_hashes(path: Path, names: Sequence[str] = SPLITS) -> dict[str, str]:
     return {file: digest for split in names for file, digest in record[split].items()}
 
 
+def load_counts(path: Path) -> dict[str, int]:
+    """Returns how many photos each split of a `split.json` has."""
+    record = _load_record(path)
+    return {name: len(record[name]) for name in SPLITS}
+
+
 def is_split_of(path: Path, data_dir: Path, split: str) -> bool:
     """Returns whether the first photo of a split lies, unchanged, in `data_dir`."""
     record = _load_record(path)

@@ -108,9 +108,13 @@ def describe_progress(
 
 
 def write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
-    """Writes `history.csv`: a row an epoch, epochs counted from 1."""
+    """Writes `history.csv`: a row an epoch, epochs counted from 1.
+
+    A column that only the epochs with a teacher have is empty in the others.
+    """
+    columns = dict.fromkeys(name for row in history for name in row)
     with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ["epoch", *history[0]], lineterminator="\n")
+        writer = csv.DictWriter(file, ["epoch", *columns], lineterminator="\n")
         writer.writeheader()
         for index, row in enumerate(history):
             writer.writerow({"epoch": index + 1, **row})

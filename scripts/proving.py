@@ -4,7 +4,9 @@ A file is written aside, asked about photo files through its own entrance, as a 
 or a phone would, and takes its place only if the answers are those of `model.keras`.
 """
 
+import statistics
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +21,7 @@ from landmarks_tf import prediction
 from landmarks_tf import run_folder
 from landmarks_tf.catalog import Catalog
 from landmarks_tf.errors import InvalidInput
+from landmarks_tf.errors import first_line
 from landmarks_tf.parity import Gate
 from landmarks_tf.run_folder import EXPORTS
 from landmarks_tf.tflite_metadata import Description
@@ -73,6 +76,8 @@ _LICENCE = flags.DEFINE_string(
 )
 # Of validation photos: enough to see a loss of half a point, in a minute.
 _MAX_PHOTOS = 1000
+_NUM_TIMINGS = 20
+_CARD_TEMPLATE = Path(__file__).parents[1] / "docs" / "model_card.md"
 # Named of the photos for which a refused file has another answer.
 _MAX_NAMED = 3
 
@@ -120,7 +125,55 @@ def export(run_dir: Path, photos: Catalog) -> list[str]:
                 run_folder.remove(path)
         run_folder.write_parity(run_dir, **{file_format: record})
         report(target, record)
+    write_companions(run_dir, photos.class_names)
     return refused
+
+
+def write_companions(run_dir: Path, class_names: tuple[str, ...]) -> None:
+    """Writes test vectors and the model card of the files that are there."""
+    from landmarks_tf import model_card
+    from landmarks_tf import vectors
+
+    with command_line.quiet_stderr():
+        classifiers = {
+            file_format: prediction.load_classifier(run_dir / name)
+            for file_format, name in EXPORTS.items()
+            if name.endswith(".tflite") and (run_dir / name).exists()
+        }
+        model = prediction.load_classifier(run_dir / run_folder.MODEL)
+    predictors = {
+        EXPORTS[file_format]: classifier.predict
+        for file_format, classifier in classifiers.items()
+    }
+    with run_folder.replacing(run_dir / run_folder.VECTORS) as path:
+        vectors.write_vectors(
+            path, model.image_size, {run_folder.MODEL: model.predict, **predictors}
+        )
+    card = model_card.build_card(
+        _CARD_TEMPLATE.read_text(encoding="utf-8"),
+        run_dir,
+        run_dir.name.removesuffix(".unfinished"),
+        {name: measure_milliseconds(x) for name, x in classifiers.items()},
+        _NUM_TIMINGS,
+        _AUTHOR.value,
+        _LICENCE.value,
+    )
+    with run_folder.replacing(run_dir / run_folder.MODEL_CARD) as path:
+        path.write_text(card, encoding="utf-8")
+
+
+def measure_milliseconds(classifier: prediction.Classifier) -> float:
+    """Returns how long an answer to one image takes, the median of some."""
+    import numpy as np
+
+    image = np.zeros((1, *classifier.image_size, 3), np.float32)
+    seconds = []
+    # The first of them is a warm-up.
+    for _ in range(1 + _NUM_TIMINGS):
+        begin = time.perf_counter()
+        classifier.predict(image)
+        seconds.append(time.perf_counter() - begin)
+    return 1000 * statistics.median(seconds[1:])
 
 
 def write_best(
@@ -136,6 +189,8 @@ def write_best(
     Returns:
         what `parity.json` says of it; `faults` is empty if it keeps to its gate.
     """
+    import tensorflow as tf
+
     from landmarks_tf import exporting
 
     best: dict[str, Any] = {}
@@ -150,7 +205,11 @@ def write_best(
     )
     while best.get("faults", True) or best["agreement"] < 1:
         with command_line.quiet_stderr():
-            how = next(attempts, None)
+            try:
+                how = next(attempts, None)
+            except tf.errors.OpError as error:
+                # Where Python would raise OSError, as for a disk that is full.
+                raise OSError(f"cannot write {path}: {first_line(error)}") from error
             if how is None:
                 break
             record = prove(file_format, path, asked, expected) | {"made_with": how}

@@ -31,6 +31,8 @@ def main() -> None:
     options = tasks.vision.ImageClassifierOptions(
         base_options=tasks.BaseOptions(model_asset_path=sys.argv[1])
     )
+    if "THRESHOLD" in os.environ:
+        options.score_threshold = float(os.environ["THRESHOLD"])
     with tasks.vision.ImageClassifier.create_from_options(options) as classifier:
         for line in sys.stdin:
             (answer,) = classifier.classify(load_photo(line.strip())).classifications

@@ -13,10 +13,10 @@ ORDER = (
     "errors architectures options file_cache catalog split split_file preprocessing "
     "duplicates inspection graph_preprocessing graph_resizing graph_inspection "
     "tflite_file tflite_metadata backbones models evaluation calibration parity "
-    "plots run_folder sample_parts sample_scenes sample_photo sample_data "
-    "data_check data_report quarantine download augmentation features distillation "
-    "checkpoints pixel_cache epochs served_model quantization pipeline training "
-    "exporting prediction"
+    "plots run_folder model_card sample_parts sample_scenes sample_photo vectors "
+    "sample_data data_check data_report quarantine download augmentation features "
+    "distillation checkpoints pixel_cache epochs served_model quantization pipeline "
+    "training exporting prediction"
 ).split()
 BUILDERS = set(ORDER[-4:])
 

@@ -191,3 +191,40 @@ def test_a_model_that_does_not_fit_its_labels_is_refused(tmp_path):
         InvalidInput, match="has 3 outputs, but there are 4 class names"
     ):
         models.load_model(path, 4)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("kind", ["scratch", "transfer"])
+def test_a_model_of_mixed_precision_is_loaded_in_float32(tmp_path, policy, kind):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        if kind == "scratch":
+            mixed = models.build_scratch_model("small", (64, 64), 3)
+        else:
+            mixed = models.build_transfer_model("MobileNetV2", "none", (64, 64), 3)
+    finally:
+        keras.config.set_dtype_policy(before)
+    mixed.save(tmp_path / "model.keras")
+    model = models.load_model(tmp_path / "model.keras", 3)
+    dtypes = {layer.compute_dtype for layer in model._flatten_layers()}
+    assert dtypes == {"float32"}
+    images = np.random.default_rng(0).random((2, 64, 64, 3), np.float32)
+    expected = mixed.predict(images, verbose=0)
+    np.testing.assert_allclose(model.predict(images, verbose=0), expected, atol=0.03)
+
+
+class Doubling(keras.layers.Layer):
+    def call(self, inputs):
+        return 2 * inputs
+
+
+@pytest.mark.parametrize(
+    "layer", [Doubling(), keras.layers.Lambda(lambda x: x * 2)], ids=["own", "lambda"]
+)
+def test_a_model_with_layers_that_are_not_kerass_is_refused(tmp_path, layer):
+    images = keras.Input((8, 8, 3))
+    outputs = keras.layers.Dense(3)(keras.layers.Flatten()(layer(images)))
+    keras.Model(images, outputs).save(tmp_path / "model.keras")
+    with pytest.raises(InvalidInput, match="is not a Keras model that loads: .*"):
+        models.load_model(tmp_path / "model.keras", 3)

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -36,6 +37,8 @@ RUN_FILES = {
     "saved_model",
     "model_float32.tflite",
     "parity.json",
+    "vectors",
+    "MODEL_CARD.md",
 }
 
 
@@ -506,6 +509,45 @@ def test_export_writes_smaller_files_that_know_every_color(
             assert f"/{row['class_name']}/" in row["photo"]
 
 
+def test_the_self_test_of_the_documentation_passes_and_can_fail(run_dir, tmp_path):
+    own = tmp_path / "run"
+    shutil.copytree(run_dir, own)
+    result = run_script("export", f"--model_dir={own}", "--formats=int8,float32")
+    assert (result.returncode, result.stderr) == (0, "")
+    text = (ROOT / "docs" / "mobile.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.S)
+    for block in re.findall(r"```\w+\n(.*?)```", text, re.S):
+        assert len([line for line in block.splitlines() if line]) < 15
+
+    def check():
+        command = [sys.executable, "-c", code]
+        return subprocess.run(command, cwd=own, capture_output=True, text=True)
+
+    assert check().returncode == 0, check().stderr
+    record = json.loads((own / "vectors" / "vectors.json").read_text())
+    assert set(record["photos"][0]["probabilities"]) == {
+        "model.keras",
+        "model_float32.tflite",
+        "model_int8.tflite",
+    }
+    for answers in record["photos"][2]["probabilities"].values():
+        answers.reverse()
+    (own / "vectors" / "vectors.json").write_text(json.dumps(record))
+    assert "AssertionError" in check().stderr
+
+
+def test_a_run_has_a_model_card(run_dir):
+    card = (run_dir / "MODEL_CARD.md").read_text()
+    assert card.startswith("# toy run\n\nNames which of 3 landmarks a photo shows.")
+    assert "34 photos to train on" in card
+    assert "On the 15 test photos, on which nothing was chosen: 100.0%" in card
+    assert re.search(
+        r"\| `model_float32.tflite` \| \d+\.\d \| \d+\.\d \| 100.0% ", card
+    )
+    assert "author: unknown; licence: unknown." in card
+    assert "$" not in card and card.count("unknown") == 2
+
+
 def test_a_file_that_answers_otherwise_does_not_leave_the_building(run_dir, tmp_path):
     own = tmp_path / "run"
     shutil.copytree(run_dir, own)
@@ -550,6 +592,43 @@ def test_a_wrong_preprocessing_is_found_and_the_photos_are_named(
     )
     assert not (own / "saved_model").exists()
     assert (own / "model_float32.tflite").exists()
+
+
+def test_export_refuses_a_model_that_is_not_of_its_labels(run_dir, tmp_path):
+    own = tmp_path / "run"
+    shutil.copytree(run_dir, own)
+    names = (own / "labels.txt").read_text()
+    (own / "labels.txt").write_text(names + "3.violet\n")
+    result = run_script("export", f"--model_dir={own}", "--formats=float32")
+    assert_refused(result, "has 3 outputs, but there are 4 class names")
+
+
+def test_a_disk_that_is_full_leaves_the_files_that_were_there(run_dir, tmp_path):
+    own = tmp_path / "run"
+    shutil.copytree(run_dir, own)
+    before = {path: path.read_bytes() for path in own.rglob("*") if path.is_file()}
+    size = (own / "model_float32.tflite").stat().st_size // 2
+
+    def limit_files():
+        # What is written beyond fails, as on a full disk, with an OSError of its own.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    for name in ("float32", "float16", "int8", "saved_model"):
+        result = subprocess.run(
+            [
+                sys.executable,
+                "scripts/export.py",
+                f"--model_dir={own}",
+                f"--formats={name}",
+            ],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            preexec_fn=limit_files,
+        )
+        assert_refused(result, "(?i)(file too large|disk|space|write)")
+        after = {path: path.read_bytes() for path in own.rglob("*") if path.is_file()}
+        assert after == before
 
 
 @pytest.mark.parametrize("name", ["float32", "int8"])

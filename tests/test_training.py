@@ -229,6 +229,12 @@ def test_history_is_a_table_with_a_row_an_epoch(tmp_path):
     assert (tmp_path / "history.csv").read_text() == (
         "epoch,loss,val_loss\n1,0.5,0.25\n2,0.125,1.0\n"
     )
+    # The second stage of a transfer run may have a teacher, the first has none.
+    rows = [{"loss": 0.5}, {"loss": 0.25, "distillation_loss": 2.0}]
+    training.write_history(tmp_path / "history.csv", rows)
+    assert (tmp_path / "history.csv").read_text() == (
+        "epoch,loss,distillation_loss\n1,0.5,\n2,0.25,2.0\n"
+    )
 
 
 def test_progress_tells_its_speed():

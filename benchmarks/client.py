@@ -1,0 +1,61 @@
+"""How often does the client of phones answer as the model does?
+
+  CLIENT_PYTHON=client/bin/python python benchmarks/client.py RUN [data_dir]
+
+MediaPipe's image classifier, in a Python of its own, is asked about the run's test
+photos by each of its TFLite files; once with the photos as they are, which MediaPipe
+shrinks by picking pixels, and once shrunk to the model's size by Pillow.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from landmarks_tf import run_folder
+from landmarks_tf import split_file
+from landmarks_tf.prediction import load_classifier
+
+CLIENT = Path(__file__).parents[1] / "tests" / "mediapipe_client.py"
+
+
+def ask(model: Path, photos: list[str], side: int) -> list[int]:
+    """Returns MediaPipe's first answers as labels, whatever the threshold."""
+    done = subprocess.run(
+        [os.environ["CLIENT_PYTHON"], CLIENT, model],
+        input="\n".join(photos),
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"SIDE": str(side), "THRESHOLD": "0"},
+    )
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    return [answer[0][0] for answer in answers]
+
+
+def main(run_dir: Path, data_dir: Path | None) -> None:
+    class_names = run_folder.load_class_names(run_dir / run_folder.LABELS)
+    photos = split_file.load_split(
+        run_dir / run_folder.SPLIT, class_names, data_dir, ["test"]
+    )
+    files, labels = photos.absolute_paths("test"), np.array(photos.labels("test"))
+    classifier = load_classifier(run_dir)
+    answers = classifier.predict_photos([Path(file) for file in files])
+    rows = np.stack([row for _, row in answers if isinstance(row, np.ndarray)])
+    expected = rows.argmax(axis=1)
+    print(f"model.keras: {np.sum(expected == labels)} of {len(files)} right")
+    for path in sorted(run_dir.glob("*.tflite")):
+        for what, side in (("as it is", 0), ("shrunk", classifier.image_size[0])):
+            found = np.array(ask(path, files, side))
+            print(
+                f"{path.name}, photo {what}: {np.sum(found == expected)} first answers "
+                f"as model.keras, {np.sum(found == labels)} right",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None)
