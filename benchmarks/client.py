@@ -30,7 +30,7 @@ def ask(model: Path, photos: list[str], side: int) -> list[int]:
         capture_output=True,
         text=True,
         check=True,
-        env=os.environ | {"SIDE": str(side), "THRESHOLD": "0"},
+        env=os.environ | {"SIDE": str(side), "THRESHOLD": "1e-6"},
     )
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     return [answer[0][0] for answer in answers]

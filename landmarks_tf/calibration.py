@@ -65,24 +65,25 @@ def choose_threshold(known: np.ndarray, unknown: np.ndarray) -> float:
     """Returns the largest probability below which a photo shows no known landmark.
 
     Where the shares of known landmarks and of others that reach it lie farthest apart
-    (Youden, Index for rating diagnostic tests, 1950). Without others, so that a photo
-    of a known landmark reaches it with 95 % (a conformal quantile: Vovk, Gammerman and
-    Shafer, Algorithmic Learning in a Random World, 2005); 0 where there are too few
-    photos, less than 19, to say so.
+    (Youden, Index for rating diagnostic tests, 1950); but, and so without others, not
+    higher than a photo of a known landmark reaches with 95 % (a conformal quantile:
+    Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005). Less than
+    19 photos are too few to say so: without others it is then 0.
 
     Args:
         known: the largest probability of each photo of a known landmark, at least one.
         unknown: of each photo of anything else; may be empty.
     """
+    # Of n + 1 photos in random order, the last is as often lowest as any other.
+    num_below = int((len(known) + 1) * (1 - _ACCEPTED_SHARE) + 1e-9)
     if not len(unknown):
-        # Of n + 1 photos in random order, the last is as often lowest as any other.
-        num_below = int((len(known) + 1) * (1 - _ACCEPTED_SHARE) + 1e-9)
         return float(np.sort(known)[num_below - 1]) if num_below else 0.0
+    highest = np.sort(known)[num_below - 1] if num_below else 1.0
     scores = np.unique(np.concatenate([known, unknown]))
     gains = [np.mean(known >= score) - np.mean(unknown >= score) for score in scores]
     best = int(np.argmax(gains))
     # Half-way to the next lower score: both sides keep their distance.
-    return float((scores[max(best - 1, 0)] + scores[best]) / 2)
+    return float(min((scores[max(best - 1, 0)] + scores[best]) / 2, highest))
 
 
 def evaluate_threshold(

@@ -36,6 +36,7 @@ def build_card(
     metrics = run_folder.load_metrics(run_dir)
     parity = run_folder.load_parity(run_dir)
     environment = metrics.get("environment", {})
+    here = run_folder.environment()
     record = split_file.load_counts(run_dir / run_folder.SPLIT)
     entrances = [x for found in parity.values() for x in found["entrances"].values()]
     values = {
@@ -53,8 +54,10 @@ def build_card(
         "num_timings": num_timings,
         **{
             key: environment.get(key, _UNKNOWN)
-            for key in ("python", "tensorflow", "keras", "platform", "cpu_count")
+            for key in ("python", "tensorflow", "keras")
         },
+        "platform": here["platform"],
+        "cpu_count": here["cpu_count"],
     }
     return string.Template(template).substitute(values)
 
@@ -83,15 +86,14 @@ def _accuracy(test: dict) -> dict[str, str]:
 
 def _sureness(calibration: dict, threshold: dict) -> dict[str, str]:
     errors = calibration.get("test", {})
-    values = {
-        "temperature": calibration.get("temperature"),
-        "error_before": errors.get("error_before"),
-        "error_after": errors.get("error_after"),
-    }
-    texts = {
-        key: _UNKNOWN if value is None else f"{value:.3f}"
-        for key, value in values.items()
-    }
+    sure = "Whether the probabilities come true was not measured."
+    if errors:
+        sure = (
+            "The probabilities were made to come true by a temperature of "
+            f"{calibration['temperature']:.2f}: their calibration error on the test "
+            f"photos is {errors['error_after']:.3f}; before, it was "
+            f"{errors['error_before']:.3f}."
+        )
     outliers = (
         "How it takes photos of other things was not measured (`--outliers_dir`)."
     )
@@ -100,13 +102,14 @@ def _sureness(calibration: dict, threshold: dict) -> dict[str, str]:
             f"So do {threshold['unknown_accepted']:.1%} of {threshold['outliers']} "
             "photos of other things, on which it was not chosen."
         )
-    return texts | {
-        "threshold": f"{threshold['value']:.1%}" if threshold else _UNKNOWN,
-        "known_accepted": (
-            f"{threshold['known_accepted']:.1%}" if threshold else _UNKNOWN
-        ),
-        "outliers": outliers,
-    }
+    known = "There is no threshold: every photo gets a landmark."
+    if threshold:
+        known = (
+            f"Below a probability of {threshold['value']:.1%} the answer is \"no known "
+            f"landmark\": {threshold['known_accepted']:.1%} of the test photos reach "
+            "it."
+        )
+    return {"sureness": "\n".join((sure, known, outliers))}
 
 
 def _table(run_dir: Path, parity: dict, milliseconds: Mapping[str, float]) -> str:

@@ -10,6 +10,8 @@ import numpy as np
 
 from landmarks_tf import evaluation
 
+_NUM_FARTHEST = 3
+
 
 @dataclass(frozen=True)
 class Gate:
@@ -41,6 +43,7 @@ def compare(
     Returns:
         `num_photos`; `num_ties`; `agreement`, the share of the other photos whose first
         answer is the model's; `differing`, the places of those whose is not;
+        `farthest`, the places of the three with the largest difference, largest first;
         `max_difference` and `mean_difference` of probabilities; `model_top1` and
         `top1`, the shares of photos that model and file name rightly;
         `top1_difference`, in shares of photos; `only_model` and `only_file`, how many
@@ -64,6 +67,9 @@ def compare(
         "num_ties": int(np.sum(is_tie)),
         "agreement": 1 - float(np.sum(is_other)) / max(num_clear, 1),
         "differing": np.flatnonzero(is_other).tolist(),
+        "farthest": np.argsort(-np.nanmax(differences, axis=1), kind="stable")[
+            :_NUM_FARTHEST
+        ].tolist(),
         "max_difference": float(np.nanmax(differences)),
         "mean_difference": float(np.nanmean(differences)),
         "model_top1": model_top1,

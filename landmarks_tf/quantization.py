@@ -107,7 +107,8 @@ def _eight_bits(debugger: "tf.lite.experimental.QuantizationDebugger") -> bytes:
 
 def _short(tensor_name: str) -> str:
     """Returns the layer of a tensor that is named after all that was fused into it."""
-    return tensor_name.split(";")[0].split("/")[-2 if "/" in tensor_name else 0]
+    parts = tensor_name.split(";")[0].split("/")
+    return parts[-2] if len(parts) > 1 else parts[0]
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ def write_vectors(
     folder: Path,
     image_size: tuple[int, int],
     predictors: Mapping[str, Callable[[np.ndarray], np.ndarray]],
+    threshold: float,
 ) -> None:
     """Writes photos and what each file answers for them.
 
@@ -31,11 +32,12 @@ def write_vectors(
         folder: to make.
         image_size: (height, width) in pixels of the model's images.
         predictors: by file name, from the contract's images to probabilities.
+        threshold: of the run.
 
-    `vectors.json` holds `image_size` and for each photo `file`; `uint8_sha256`, of its
-    grey levels, row by row, RGB, and `float32_sha256`, of them divided by 255, little
-    endian, which is what the input of int8 and of the other files must hold; and
-    `probabilities`, by file, in the order of the labels.
+    `vectors.json` holds `image_size`, `threshold` and for each photo `file`;
+    `uint8_sha256`, of its grey levels, row by row, RGB, and `float32_sha256`, of their
+    products with float32 1/255, little endian: what the input of int8 and that of the
+    other files must hold; and `probabilities`, by file, in the order of the labels.
     """
     folder.mkdir()
     photos = []
@@ -60,5 +62,5 @@ def write_vectors(
                 "probabilities": answers,
             }
         )
-    record = {"image_size": list(image_size), "photos": photos}
+    record = {"image_size": image_size, "threshold": threshold, "photos": photos}
     (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

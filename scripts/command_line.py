@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -23,6 +24,19 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 # Of how to go about it: they change nothing of what a run is.
 _NOT_RECORDED = ("resume", "overwrite", "memory_budget_gib", "disk_cache")
+
+# Of what comes after the training: a run that failed there goes on with other ones.
+_NOT_COMPARED = (
+    "formats",
+    "tie_margin",
+    "max_difference",
+    "max_float16_difference",
+    "min_agreement",
+    "max_accuracy_loss",
+    "author",
+    "licence",
+    "outliers_dir",
+)
 
 
 def run(main: Callable[[list[str]], int | None], error_code: int = 1) -> None:
@@ -116,6 +130,8 @@ def write_flags(path: Path, **recorded: str) -> None:
     if path.exists():
         previous = set(path.read_text(encoding="utf-8").splitlines()) - set(replaced)
         for line in sorted(set(lines) ^ previous):
+            if re.match(f"--(no)?({'|'.join(_NOT_COMPARED)})\\b", line):
+                continue
             raise InvalidInput(
                 f"the run to resume was started with other flags: {line} is only in "
                 f"{'this command' if line in lines else path}"

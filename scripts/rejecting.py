@@ -1,20 +1,20 @@
 """The probability below which a photo shows none of the known landmarks."""
 
+import hashlib
+import itertools
 import sys
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
 from absl import flags
 
 from landmarks_tf import calibration
 from landmarks_tf import prediction
+from landmarks_tf import preprocessing
 from landmarks_tf import run_folder
 from landmarks_tf.errors import InvalidInput
-
-if TYPE_CHECKING:
-    import numpy as np
 
 _OUTLIERS_DIR = flags.DEFINE_string(
     "outliers_dir",
@@ -29,22 +29,21 @@ def find_outliers() -> list[Path]:
     """Returns the photos of --outliers_dir; without, none.
 
     Raises:
-        InvalidInput: if it is no folder, or has less than two photos.
+        InvalidInput: if it is no folder, or less than two photos in it can be read.
     """
     if not _OUTLIERS_DIR.value:
         return []
     if not Path(_OUTLIERS_DIR.value).is_dir():
         raise InvalidInput(f"no such folder: outliers_dir={_OUTLIERS_DIR.value}")
     photos = prediction.find_photos([_OUTLIERS_DIR.value])
-    if len(photos) < 2:
-        raise InvalidInput(
-            f"`outliers_dir` must hold two photos at least. Received: {photos[0]}"
-        )
+    readable = (path for path in photos if not preprocessing.unreadable_reason(path))
+    if len(list(itertools.islice(readable, 2))) < 2:
+        raise InvalidInput(f"less than two photos can be read in {_OUTLIERS_DIR.value}")
     return photos
 
 
 def set_threshold(
-    run_dir: Path, outliers: Sequence[Path], answers: Mapping[str, "np.ndarray"]
+    run_dir: Path, outliers: Sequence[Path], answers: Mapping[str, np.ndarray]
 ) -> None:
     """Chooses the threshold of a run, tells how it does and writes both down.
 
@@ -55,7 +54,12 @@ def set_threshold(
     """
     known = {name: rows.max(axis=1) for name, rows in answers.items()}
     unknown = answer_outliers(run_dir, outliers)
-    to_choose, to_report = unknown[0::2], unknown[1::2]
+    # By their contents, whatever their names: the same folder is divided alike.
+    ranks = {digest: rank for rank, digest in enumerate(sorted(unknown))}
+    halves: tuple[list[float], list[float]] = [], []
+    for digest, probability in unknown.items():
+        halves[ranks[digest] % 2].append(probability)
+    to_choose, to_report = map(np.array, halves)
     threshold = calibration.choose_threshold(known["validation"], to_choose)
     record = {
         "value": threshold,
@@ -78,16 +82,16 @@ def set_threshold(
     print(f"no known landmark below {threshold:.1%}: {summary}", flush=True)
 
 
-def answer_outliers(run_dir: Path, outliers: Sequence[Path]) -> "np.ndarray":
-    """Returns the largest probability of each photo; names those that are not read."""
-    import numpy as np
+def answer_outliers(run_dir: Path, outliers: Sequence[Path]) -> dict[str, float]:
+    """Returns the largest probability of each photo by its hash.
 
-    largest = []
-    for _, answer in prediction.load_classifier(run_dir).predict_photos(outliers):
+    Names those that cannot be read.
+    """
+    largest = {}
+    for path, answer in prediction.load_classifier(run_dir).predict_photos(outliers):
         if isinstance(answer, InvalidInput):
             print(f"skipped {answer}", file=sys.stderr)
         else:
-            largest.append(float(answer.max()))
-    if outliers and len(largest) < 2:
-        raise InvalidInput(f"no readable photos in {_OUTLIERS_DIR.value}")
-    return np.array(largest)
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            largest[digest] = float(answer.max())
+    return largest

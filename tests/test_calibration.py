@@ -82,6 +82,13 @@ def test_without_other_photos_95_of_100_landmarks_are_accepted():
     }
 
 
+def test_other_photos_do_not_push_out_more_than_5_of_100_landmarks():
+    known, unknown = np.linspace(0.01, 1, 100), np.full(100, 0.5)
+    # Apart, the two would be from 0.5 on.
+    assert calibration.choose_threshold(known, unknown) == pytest.approx(0.05)
+    assert calibration.choose_threshold(known, unknown / 20) == pytest.approx(0.0275)
+
+
 def test_a_few_photos_alone_choose_no_threshold():
     assert calibration.choose_threshold(np.full(18, 0.9), np.array([])) == 0
     assert calibration.choose_threshold(np.full(19, 0.9), np.array([])) == 0.9

@@ -21,6 +21,7 @@ def test_a_file_that_answers_the_same_passes():
         "num_ties": 0,
         "agreement": 1.0,
         "differing": [],
+        "farthest": [0, 1, 2],
         "max_difference": 0.0,
         "mean_difference": 0.0,
         "model_top1": 0.75,
@@ -38,6 +39,7 @@ def test_another_first_answer_is_found_and_named():
     answers[1] = [0.5, 0.4, 0.1]
     found = compare(answers)
     assert (found["agreement"], found["differing"]) == (0.75, [1])
+    assert found["farthest"] == [1, 0, 2]
     assert (found["only_model"], found["only_file"]) == (1, 0)
     assert found["max_difference"] == pytest.approx(0.4)
     assert found["mean_difference"] == pytest.approx(0.8 / 12)

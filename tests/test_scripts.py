@@ -462,7 +462,7 @@ def test_evaluate_takes_other_photos_and_leaves_the_run_alone(
 
 
 def test_export_writes_the_files_again(run_dir, tmp_path):
-    own = tmp_path / "run"
+    own = tmp_path / run_dir.name  # which is written into the files
     shutil.copytree(run_dir, own)
     original = (own / "model_float32.tflite").read_bytes()
     (own / "model_float32.tflite").write_text("damaged")
@@ -551,20 +551,22 @@ def test_a_run_has_a_model_card(run_dir):
 def test_a_file_that_answers_otherwise_does_not_leave_the_building(run_dir, tmp_path):
     own = tmp_path / "run"
     shutil.copytree(run_dir, own)
-    formats = "--formats=saved_model,float16"
+    formats = "--formats=float16,saved_model"
     result = run_script(
         "export", f"--model_dir={own}", formats, "--max_float16_difference=0"
     )
     assert_refused(
         result,
         r"model_float16.tflite is not written: probabilities differ by up to \S+ "
-        r"\(at most 0\)$",
+        r"\(at most 0\): train/\S+, train/\S+, train/\S+$",
         code=3,
     )
     assert not (own / "model_float16.tflite").exists()
     assert (own / "saved_model").is_dir()
     faults = json.loads((own / "parity.json").read_text())["float16"]["faults"]
     assert len(faults) == 1
+    card = (own / "MODEL_CARD.md").read_text()
+    assert "| `model_float16.tflite` not written: probabilities differ" in card
 
 
 def test_a_wrong_preprocessing_is_found_and_the_photos_are_named(
@@ -728,10 +730,14 @@ def test_what_is_no_landmark_is_told_apart(run_dir, colored_dir, tmp_path):
     assert answers == [True, False]
 
 
-def test_outliers_are_refused_before_any_work(run_dir, tmp_path):
+def test_outliers_are_refused_before_any_work(run_dir, tmp_path_factory):
+    tmp_path, bad = tmp_path_factory.mktemp("empty"), tmp_path_factory.mktemp("bad")
+    for name in ("a.jpg", "b.jpg"):
+        (bad / name).write_text("not a photo")
     for folder, message in (
         (tmp_path / "nowhere", "no such folder: outliers_dir="),
         (tmp_path, "no photos in the folder"),
+        (bad, "less than two photos can be read in "),
     ):
         result = run_script(
             "evaluate", f"--model_dir={run_dir}", f"--outliers_dir={folder}"

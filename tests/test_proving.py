@@ -1,0 +1,71 @@
+"""Which of several attempts at a file is taken. The rest is in test_scripts."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from absl import flags
+
+from landmarks_tf.catalog import Catalog
+from landmarks_tf.catalog import Photo
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+proving = pytest.importorskip("proving")
+
+EXPECTED = np.tile([0.6, 0.4], (200, 1))
+ASKED = Catalog(
+    Path("photos"),
+    ("a", "b"),
+    {"validation": tuple(Photo(f"a/{i}.jpg", 0) for i in range(200)), "train": ()},
+)
+
+
+@pytest.fixture(autouse=True)
+def parsed():
+    if not flags.FLAGS.is_parsed():
+        flags.FLAGS(["test"])
+
+
+def attempt(monkeypatch, tmp_path, numbers_wrong):
+    """Makes files of which so many first answers are others, one after the other."""
+    from landmarks_tf import exporting
+
+    made = []
+
+    def write_attempts(model, names, file_format, path, photos, description):
+        for number in numbers_wrong:
+            path.write_text(str(number))
+            made.append(number)
+            yield f"{number} wrong"
+
+    def answer(file_format, path, files, names):
+        rows = EXPECTED.copy()
+        rows[: int(path.read_text())] = [0.4, 0.6]
+        return {"image": rows}
+
+    monkeypatch.setattr(exporting, "write_attempts", write_attempts)
+    monkeypatch.setattr(proving, "answer", answer)
+    path = tmp_path / "model.tflite"
+    record = proving.write_best(None, "int8", path, ASKED, EXPECTED, ASKED)
+    return record, path.read_text(), made
+
+
+def test_the_next_remedy_is_tried_where_the_gate_fails(monkeypatch, tmp_path):
+    record, contents, made = attempt(monkeypatch, tmp_path, [9, 0, 7])
+    assert (record["faults"], record["made_with"], contents) == ([], "0 wrong", "0")
+    assert made == [9, 0]
+
+
+def test_the_best_is_taken_whatever_came_after_it(monkeypatch, tmp_path):
+    record, contents, made = attempt(monkeypatch, tmp_path, [9, 1, 7, 1])
+    assert (record["faults"], record["made_with"], contents) == ([], "1 wrong", "1")
+    assert record["agreement"] == pytest.approx(199 / 200)
+    assert made == [9, 1, 7, 1]
+
+
+def test_where_all_fail_the_best_is_reported(monkeypatch, tmp_path):
+    record, _, _ = attempt(monkeypatch, tmp_path, [9, 4, 7])
+    assert record["made_with"] == "4 wrong"
+    assert len(record["faults"]) == 2
+    assert record["entrances"]["image"]["differing"][:2] == ["a/0.jpg", "a/1.jpg"]
