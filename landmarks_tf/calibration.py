@@ -10,13 +10,11 @@ import numpy as np
 # A temperature outside means that validation says nothing of it.
 _TEMPERATURES = (0.05, 20.0)
 _NUM_HALVINGS = 50
-# The smallest normal float32: a probability may have been rounded to 0.
-_SMALLEST = 1.2e-38
 # Of landmarks, that are let pass where no other photos help to choose.
 _ACCEPTED_SHARE = 0.95
 
 
-def fit_temperature(probabilities: np.ndarray, labels: Sequence[int]) -> float:
+def fit_temperature(logits: np.ndarray, labels: Sequence[int]) -> float:
     """Returns by what to divide the logits for probabilities that come true.
 
     The temperature of least cross-entropy (Guo et al., On Calibration of Modern Neural
@@ -25,40 +23,43 @@ def fit_temperature(probabilities: np.ndarray, labels: Sequence[int]) -> float:
     Outputs for Support Vector Machines, 1999).
 
     Args:
-        probabilities: float `[num_images, num_classes]`, rows sum to 1.
+        logits: float `[num_images, num_classes]`, of which a softmax makes
+            probabilities.
         labels: integers `[num_images]`, at least one.
 
     Returns:
         in 0.05..20; above 1 where the network is too sure.
     """
-    num_images, num_classes = probabilities.shape
-    logits = _logits(probabilities)
+    num_images, num_classes = logits.shape
     doubt = 1 / (num_images + 2)
-    others = (logits.sum(axis=1) - _own(logits, labels)) / max(num_classes - 1, 1)
-    wanted = np.mean((1 - doubt) * _own(logits, labels) + doubt * others)
+    own = logits[np.arange(num_images), labels]
+    others = (logits.sum(axis=1) - own) / max(num_classes - 1, 1)
+    wanted = np.mean((1 - doubt) * own + doubt * others)
     # The slope of the cross-entropy along 1 / temperature grows: halve, where it is 0.
     low, high = np.log(_TEMPERATURES)
     for _ in range(_NUM_HALVINGS):
         middle = (low + high) / 2
-        soft = _softmax(logits / np.exp(middle))
-        if np.mean(np.sum(soft * logits, axis=1)) < wanted:
+        probabilities = apply_temperature(logits, np.exp(middle))
+        if np.mean(np.sum(probabilities * logits, axis=1)) < wanted:
             high = middle  # too little weight on what is right: colder
         else:
             low = middle
     return float(np.exp((low + high) / 2))
 
 
-def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+def apply_temperature(logits: np.ndarray, temperature: float) -> np.ndarray:
     """Returns the probabilities that come of logits divided by a temperature.
 
     Args:
-        probabilities: float `[num_images, num_classes]`, rows sum to 1.
+        logits: float `[num_images, num_classes]`.
         temperature: greater than 0.
 
     Returns:
-        float64, likewise.
+        float64, likewise; rows sum to 1.
     """
-    return _softmax(_logits(probabilities) / temperature)
+    scaled = (logits - logits.max(axis=1, keepdims=True)) / np.float64(temperature)
+    powers = np.exp(scaled)
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def choose_threshold(known: np.ndarray, unknown: np.ndarray) -> float:
@@ -114,16 +115,3 @@ def evaluate_threshold(
         "unknown_accepted_at_95": float(np.mean(unknown >= strict)),
         "auroc": float(np.mean(below + not_above) / 2 / len(unknown)),
     }
-
-
-def _logits(probabilities: np.ndarray) -> np.ndarray:
-    return np.log(np.maximum(probabilities.astype(np.float64), _SMALLEST))
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
-
-
-def _own(values: np.ndarray, labels: Sequence[int]) -> np.ndarray:
-    return values[np.arange(len(labels)), labels]

@@ -188,6 +188,20 @@ def unfreeze(model: keras.Model, first_layer: str = "") -> None:
         layer.trainable = index >= begin and not is_normalization
 
 
+def build_logits_model(model: keras.Model) -> keras.Model:
+    """Returns a network without its softmax, from images to logits.
+
+    Its last layer is a copy, the others are shared.
+    """
+    last = model.layers[-1]
+    linear = type(last).from_config(last.get_config() | {"activation": "linear"})
+    network = keras.models.clone_model(
+        model, clone_function=lambda layer: linear if layer is last else layer
+    )
+    linear.set_weights(last.get_weights())
+    return network
+
+
 def divide_logits(model: keras.Model, temperature: float) -> None:
     """Makes a model's probabilities milder, or with less than 1 bolder.
 

@@ -4,18 +4,16 @@ A file is written aside, asked about photo files through its own entrance, as a 
 or a phone would, and takes its place only if the answers are those of `model.keras`.
 """
 
-import statistics
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
 import command_line
+import describing
 from absl import flags
 
-import landmarks_tf
 from landmarks_tf import parity
 from landmarks_tf import prediction
 from landmarks_tf import run_folder
@@ -24,12 +22,12 @@ from landmarks_tf.errors import InvalidInput
 from landmarks_tf.errors import first_line
 from landmarks_tf.parity import Gate
 from landmarks_tf.run_folder import EXPORTS
-from landmarks_tf.tflite_metadata import Description
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
+flags.adopt_module_key_flags(describing)
 _FORMATS = flags.DEFINE_list(
     "formats",
     ["saved_model", "float32", "float16", "int8"],
@@ -68,16 +66,8 @@ _MAX_ACCURACY_LOSS = flags.DEFINE_float(
     lower_bound=0.0,
     upper_bound=1.0,
 )
-_AUTHOR = flags.DEFINE_string(
-    "author", "unknown", "Who made the model: written into the TFLite files."
-)
-_LICENCE = flags.DEFINE_string(
-    "licence", "unknown", "Of the model: written into the TFLite files."
-)
 # Of validation photos: enough to see a loss of half a point, in a minute.
 _MAX_PHOTOS = 1000
-_NUM_TIMINGS = 20
-_CARD_TEMPLATE = Path(__file__).parents[1] / "docs" / "model_card.md"
 # Named of the photos for which a refused file has another answer.
 _MAX_NAMED = 3
 
@@ -112,13 +102,14 @@ def export(run_dir: Path, photos: Catalog) -> list[str]:
     from landmarks_tf import models
     from landmarks_tf import quantization
 
+    # Where a GPU would round factors to ten bits, LiteRT does not.
+    tf.config.experimental.enable_tensor_float_32_execution(False)
     asked = photos.draw_evenly("validation", _MAX_PHOTOS)
     calibration = photos.draw_evenly("train", max(quantization.NUM_CALIBRATION_PHOTOS))
     model_path = run_dir / run_folder.MODEL
     model = models.load_model(model_path, len(photos.class_names))
-    expected = answer_by_pillow(model_path, asked.absolute_paths("validation"))
-    # Where a GPU would round products to ten bits, LiteRT does not.
-    tf.config.experimental.enable_tensor_float_32_execution(False)
+    with command_line.quiet_stderr():
+        expected = answer_by_pillow(model_path, asked.absolute_paths("validation"))
     records = {}
     for file_format in chosen_formats():
         target = run_dir / EXPORTS[file_format]
@@ -129,58 +120,9 @@ def export(run_dir: Path, photos: Catalog) -> list[str]:
         records[file_format] = record
         run_folder.write_parity(run_dir, **records)
         report(target, record)
-    write_companions(run_dir)
-    return [name for name, record in records.items() if record["faults"]]
-
-
-def write_companions(run_dir: Path) -> None:
-    """Writes test vectors and the model card of the files that are there."""
-    from landmarks_tf import model_card
-    from landmarks_tf import vectors
-
     with command_line.quiet_stderr():
-        classifiers = {
-            file_format: prediction.load_classifier(run_dir / name)
-            for file_format, name in EXPORTS.items()
-            if name.endswith(".tflite") and (run_dir / name).exists()
-        }
-        model = prediction.load_classifier(run_dir / run_folder.MODEL)
-    predictors = {
-        EXPORTS[file_format]: classifier.predict
-        for file_format, classifier in classifiers.items()
-    }
-    with run_folder.replacing(run_dir / run_folder.VECTORS) as path:
-        vectors.write_vectors(
-            path,
-            model.image_size,
-            {run_folder.MODEL: model.predict, **predictors},
-            model.threshold,
-        )
-    card = model_card.build_card(
-        _CARD_TEMPLATE.read_text(encoding="utf-8"),
-        run_dir,
-        run_dir.name.removesuffix(".unfinished"),
-        {name: measure_milliseconds(x) for name, x in classifiers.items()},
-        _NUM_TIMINGS,
-        _AUTHOR.value,
-        _LICENCE.value,
-    )
-    with run_folder.replacing(run_dir / run_folder.MODEL_CARD) as path:
-        path.write_text(card, encoding="utf-8")
-
-
-def measure_milliseconds(classifier: prediction.Classifier) -> float:
-    """Returns how long an answer to one image takes, the median of some."""
-    import numpy as np
-
-    image = np.zeros((1, *classifier.image_size, 3), np.float32)
-    seconds = []
-    # The first of them is a warm-up.
-    for _ in range(1 + _NUM_TIMINGS):
-        begin = time.perf_counter()
-        classifier.predict(image)
-        seconds.append(time.perf_counter() - begin)
-    return 1000 * statistics.median(seconds[1:])
+        describing.write_companions(run_dir)
+    return [name for name, record in records.items() if record["faults"]]
 
 
 def write_best(
@@ -211,7 +153,7 @@ def write_best(
         file_format,
         path,
         calibration.absolute_paths("train"),
-        describe(path.parent, asked.class_names),
+        describing.describe(path.parent, asked.class_names),
     )
     while best.get("faults", True) or best["agreement"] < 1:
         with command_line.quiet_stderr():
@@ -229,22 +171,6 @@ def write_best(
     if contents:
         path.write_bytes(contents)
     return best
-
-
-def describe(run_dir: Path, class_names: Sequence[str]) -> Description:
-    """Returns what a TFLite file says of the run's model."""
-    metrics = run_folder.load_metrics(run_dir)
-    tested = metrics.get("test", {})
-    right = f"{tested['top1']:.1%} of {tested['num_images']}" if tested else "unknown"
-    return Description(
-        name=run_dir.name.removesuffix(".unfinished"),
-        description=f"Names which of {len(class_names)} landmarks a photo shows. Right "
-        f"on test photos: {right}.",
-        version=landmarks_tf.__version__,
-        author=_AUTHOR.value,
-        licence=_LICENCE.value,
-        threshold=metrics.get("threshold", {}).get("value", 0.0),
-    )
 
 
 def rank(record: dict) -> tuple[bool, float]:

@@ -342,18 +342,22 @@ def calibrate(
     from landmarks_tf import calibration
     from landmarks_tf import models
 
-    before = {
-        name: answer(model, photos, name, options) for name in ("validation", "test")
+    network = models.build_logits_model(model)
+    logits = {
+        name: answer(network, photos, name, options) for name in ("validation", "test")
     }
     temperature = calibration.fit_temperature(
-        before["validation"], photos.labels("validation")
+        logits["validation"], photos.labels("validation")
     )
     models.divide_logits(model, temperature)
     model.save(run_dir / run_folder.MODEL)
-    after = {
-        name: calibration.apply_temperature(rows, temperature)
-        for name, rows in before.items()
-    }
+    before, after = (
+        {
+            name: calibration.apply_temperature(rows, value)
+            for name, rows in logits.items()
+        }
+        for value in (1.0, temperature)
+    )
     record: dict[str, Any] = {"temperature": temperature}
     for name in before:
         errors = [
@@ -413,7 +417,7 @@ def evaluate(
 def answer(
     model: "keras.Model", photos: Catalog, name: str, options: TrainingOptions
 ) -> "np.ndarray":
-    """Returns the probabilities for a split's photos, at the model's size."""
+    """Returns what a model has for a split's photos, at its size."""
     from landmarks_tf import pipeline
 
     dataset = pipeline.make_dataset(
@@ -429,7 +433,8 @@ def show_answer(output_dir: Path, photos: Catalog) -> None:
     photo = Path(photos.absolute_paths("test")[0])
     with command_line.quiet_stderr():
         classifier = prediction.load_classifier(output_dir)
-    probabilities = classifier.predict(load_images(photo, classifier.image_size))[0]
+        images = load_images(photo, classifier.image_size)
+        probabilities = classifier.predict(images)[0]
     print(f"run folder: {output_dir}")
     command_line.print_landmarks(
         photo,

@@ -6,19 +6,20 @@ from landmarks_tf import evaluation
 
 
 def draw_answers(temperature, num_images=4000, num_classes=10):
-    """Probabilities that come true, then made too sure or too unsure."""
+    """Logits of probabilities that come true, made too sure or too unsure."""
     rng = np.random.default_rng(0)
     true = rng.dirichlet(np.full(num_classes, 0.2), num_images)
     labels = [int(rng.choice(num_classes, p=row)) for row in true]
-    return calibration.apply_temperature(true, 1 / temperature), labels
+    return temperature * np.log(true + 1e-30), labels
 
 
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 3.0])
 def test_the_temperature_is_found(temperature):
-    probabilities, labels = draw_answers(temperature)
-    found = calibration.fit_temperature(probabilities, labels)
+    logits, labels = draw_answers(temperature)
+    found = calibration.fit_temperature(logits, labels)
     assert found == pytest.approx(temperature, rel=0.06)
-    mended = calibration.apply_temperature(probabilities, found)
+    probabilities = calibration.apply_temperature(logits, 1.0)
+    mended = calibration.apply_temperature(logits, found)
     assert evaluation.calibration_error(mended, labels) < 0.03
     if temperature != 1:
         assert evaluation.calibration_error(probabilities, labels) > 0.08
@@ -26,11 +27,11 @@ def test_the_temperature_is_found(temperature):
 
 
 def test_no_other_temperature_has_less_loss():
-    probabilities, labels = draw_answers(2.0, 300)
-    found = calibration.fit_temperature(probabilities, labels)
+    logits, labels = draw_answers(2.0, 300)
+    found = calibration.fit_temperature(logits, labels)
 
     def loss(temperature):
-        rows = calibration.apply_temperature(probabilities, temperature)
+        rows = calibration.apply_temperature(logits, temperature)
         own = rows[np.arange(300), labels]
         others = np.log(rows).sum(axis=1) - np.log(own)
         return -np.mean(301 / 302 * np.log(own) + 1 / 302 * others / 9)
@@ -41,17 +42,17 @@ def test_no_other_temperature_has_less_loss():
 @pytest.mark.parametrize("num_images", [1, 3, 200])
 def test_photos_that_are_all_right_leave_some_doubt(num_images):
     labels = np.arange(num_images) % 3
-    probabilities = np.full((num_images, 3), 0.1) + 0.7 * np.eye(3)[labels]
-    found = calibration.fit_temperature(probabilities, labels)
-    mended = calibration.apply_temperature(probabilities, found)
+    logits = 5 * np.eye(3, dtype=np.float32)[labels]
+    found = calibration.fit_temperature(logits, labels)
+    mended = calibration.apply_temperature(logits, found)
     # As sure as one wrong in so many and two.
     assert mended.max() == pytest.approx((num_images + 1) / (num_images + 2))
 
 
-def test_a_probability_of_0_and_a_single_class_are_taken():
-    probabilities = np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)
-    assert 0.05 <= calibration.fit_temperature(probabilities, [0, 0]) <= 20
-    assert np.isfinite(calibration.apply_temperature(probabilities, 0.05)).all()
+def test_very_large_logits_and_a_single_class_are_taken():
+    logits = np.array([[3e4, 0.0], [0.0, 3e4]], np.float32)
+    assert 0.05 <= calibration.fit_temperature(logits, [0, 0]) <= 20
+    assert np.isfinite(calibration.apply_temperature(logits, 0.05)).all()
     assert 0.05 <= calibration.fit_temperature(np.ones((3, 1)), [0, 0, 0]) <= 20
 
 

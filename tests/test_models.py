@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from landmarks_tf import calibration
 from landmarks_tf import models
 from landmarks_tf.architectures import BACKBONES
 from landmarks_tf.architectures import SCRATCH_PRESETS
@@ -228,3 +229,23 @@ def test_a_model_with_layers_that_are_not_kerass_is_refused(tmp_path, layer):
     keras.Model(images, outputs).save(tmp_path / "model.keras")
     with pytest.raises(InvalidInput, match="is not a Keras model that loads: .*"):
         models.load_model(tmp_path / "model.keras", 3)
+
+
+@pytest.mark.parametrize("kind", ["scratch", "transfer"])
+def test_a_temperature_is_in_the_weights(kind):
+    if kind == "scratch":
+        model = models.build_scratch_model("small", (64, 64), 3)
+    else:
+        model = models.build_transfer_model("MobileNetV2", "none", (64, 64), 3)
+    kernel, _ = model.layers[-1].get_weights()
+    model.layers[-1].set_weights([kernel, np.array([0, 1, 2], np.float32)])
+    images = np.random.default_rng(0).random((4, 64, 64, 3), np.float32)
+    logits = models.build_logits_model(model).predict(images, verbose=0)
+    before = model.predict(images, verbose=0)
+    for temperature, expected in ((1.0, before), (0.25, None)):
+        if expected is None:
+            models.divide_logits(model, temperature)
+            expected = model.predict(images, verbose=0)
+            assert np.abs(expected - before).max() > 1e-4
+        softened = calibration.apply_temperature(logits, temperature)
+        np.testing.assert_allclose(softened, expected, atol=1e-6)

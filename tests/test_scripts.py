@@ -122,7 +122,8 @@ def test_random_colors_do_not_pass_the_gate(tmp_path):
     assert_refused(
         result, r"top-1 \S+% is below --min_accuracy=0.8; nothing is exported", 3
     )
-    exports = {"saved_model", "model_float32.tflite"}
+    exports = {"saved_model", "model_float32.tflite", "parity.json"}
+    exports |= {"vectors", "MODEL_CARD.md"}
     assert {path.name for path in output_dir.iterdir()} == RUN_FILES - exports
 
 
@@ -364,7 +365,7 @@ def test_a_refused_overwrite_leaves_the_run_there(run_dir, colored_dir, tmp_path
         f"--output_dir={output_dir}",
     )
     assert_refused(result, f"{weights} does not hold the weights of MobileNetV2")
-    for name in RUN_FILES - {"saved_model"}:
+    for name in RUN_FILES - {"saved_model", "vectors"}:
         assert (output_dir / name).read_bytes() == (run_dir / name).read_bytes()
 
 

@@ -1,0 +1,88 @@
+"""What is said of a run's files: in them, in its model card, by test vectors."""
+
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+import landmarks_tf
+from landmarks_tf import prediction
+from landmarks_tf import run_folder
+from landmarks_tf.run_folder import EXPORTS
+from landmarks_tf.tflite_metadata import Description
+
+_AUTHOR = flags.DEFINE_string(
+    "author", "unknown", "Who made the model: written into the TFLite files."
+)
+_LICENCE = flags.DEFINE_string(
+    "licence", "unknown", "Of the model: written into the TFLite files."
+)
+_NUM_TIMINGS = 20
+_CARD_TEMPLATE = Path(__file__).parents[1] / "docs" / "model_card.md"
+
+
+def describe(run_dir: Path, class_names: Sequence[str]) -> Description:
+    """Returns what a TFLite file says of the run's model."""
+    metrics = run_folder.load_metrics(run_dir)
+    tested = metrics.get("test", {})
+    right = f"{tested['top1']:.1%} of {tested['num_images']}" if tested else "unknown"
+    return Description(
+        name=run_dir.name.removesuffix(".unfinished"),
+        description=f"Names which of {len(class_names)} landmarks a photo shows. Right "
+        f"on test photos: {right}.",
+        version=landmarks_tf.__version__,
+        author=_AUTHOR.value,
+        licence=_LICENCE.value,
+        threshold=metrics.get("threshold", {}).get("value", 0.0),
+    )
+
+
+def write_companions(run_dir: Path) -> None:
+    """Writes test vectors and the model card of the files that are there."""
+    from landmarks_tf import model_card
+    from landmarks_tf import vectors
+
+    classifiers = {
+        file_format: prediction.load_classifier(run_dir / name)
+        for file_format, name in EXPORTS.items()
+        if name.endswith(".tflite") and (run_dir / name).exists()
+    }
+    model = prediction.load_classifier(run_dir / run_folder.MODEL)
+    predictors = {
+        EXPORTS[file_format]: classifier.predict
+        for file_format, classifier in classifiers.items()
+    }
+    with run_folder.replacing(run_dir / run_folder.VECTORS) as path:
+        vectors.write_vectors(
+            path,
+            model.image_size,
+            {run_folder.MODEL: model.predict, **predictors},
+            model.threshold,
+        )
+    card = model_card.build_card(
+        _CARD_TEMPLATE.read_text(encoding="utf-8"),
+        run_dir,
+        run_dir.name.removesuffix(".unfinished"),
+        {name: measure_milliseconds(x) for name, x in classifiers.items()},
+        _NUM_TIMINGS,
+        _AUTHOR.value,
+        _LICENCE.value,
+    )
+    with run_folder.replacing(run_dir / run_folder.MODEL_CARD) as path:
+        path.write_text(card, encoding="utf-8")
+
+
+def measure_milliseconds(classifier: prediction.Classifier) -> float:
+    """Returns how long an answer to one image takes, the median of some."""
+    import numpy as np
+
+    image = np.zeros((1, *classifier.image_size, 3), np.float32)
+    seconds = []
+    # The first of them is a warm-up.
+    for _ in range(1 + _NUM_TIMINGS):
+        begin = time.perf_counter()
+        classifier.predict(image)
+        seconds.append(time.perf_counter() - begin)
+    return 1000 * statistics.median(seconds[1:])
