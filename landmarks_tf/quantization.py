@@ -22,8 +22,10 @@ from landmarks_tf.preprocessing import load_images
 
 # TensorFlow's guide to post-training quantisation asks for "around 100-500".
 NUM_CALIBRATION_PHOTOS = (200, 500)
-# Left in float32, those that eight bits hold worst.
+# Left in float32, those that eight bits hold worst; of a small network fewer, or the
+# file would be one of eight bits by name alone.
 _NUM_FLOAT_LAYERS = (3, 6, 12)
+_MAX_FLOAT_SHARE = 0.25
 # On which the layers are compared.
 _NUM_DEBUG_PHOTOS = 20
 
@@ -35,8 +37,8 @@ def quantize(
 
     Weights int8, with a scale for each filter; values between layers int8; the input
     uint8 in 0..255, the output float32. First with 200 photos, then with 500; then with
-    3, 6 and 12 layers in float32, those with the largest error by TensorFlow's
-    quantisation debugger, measured in steps of their eight bits.
+    3, 6 and 12 layers in float32, a quarter of them at most: those with the largest
+    error by TensorFlow's quantisation debugger, measured in steps of their eight bits.
 
     Args:
         model: from the contract's images to probabilities, in float32 throughout.
@@ -53,6 +55,8 @@ def quantize(
         yield what, _eight_bits(debugger)
     worst = _rank_layers(debugger)
     for number in _NUM_FLOAT_LAYERS:
+        if number > _MAX_FLOAT_SHARE * len(worst):
+            return
         with _no_warnings():
             debugger.options = tf.lite.experimental.QuantizationDebugOptions(
                 denylisted_nodes=worst[:number]

@@ -29,9 +29,9 @@ def test_each_attempt_has_a_remedy_more(attempts):
     hows = list(attempts[2])
     # 36 photos are less than the 200 and 500 that are asked for.
     assert hows[0] == "36 calibration photos"
-    numbers = [how.split(", ")[1].split(" ")[0] for how in hows[1:]]
-    assert numbers == ["3", "6", "12"]
-    assert all(" layers in float32: " in how for how in hows[1:])
+    # 6 are more than a quarter of this network's layers.
+    assert len(hows) == 2
+    assert hows[1].startswith("36 calibration photos, 3 layers in float32: ")
 
 
 def test_layers_in_float32_bring_the_answers_nearer(attempts):

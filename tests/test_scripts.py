@@ -153,16 +153,19 @@ def test_a_killed_run_goes_on_and_repeats_from_its_own_flags(colored_dir, tmp_pa
     assert len(kept) == 37
 
     assert_refused(run_script("train", *flags), "holds a run that was stopped: go on")
-    other = run_script("train", *flags, "--learning_rate=0.5", "--resume")
-    assert_refused(other, "started with other flags: --learning_rate=0.")
+    wrong = run_script("train", *flags, "--learning_rate=0.5", "--resume")
+    assert_refused(wrong, "started with other flags: --learning_rate=0.")
     new = data_dir / "train" / "0.red" / "new.png"
     Image.new("RGB", (80, 60), "pink").save(new)
-    # The photos that were kept on disk are left behind all the same.
-    resumed = run_script("train", *flags, "--memory_budget_gib=1", "--resume")
+    # The photos that were kept on disk are left behind all the same. What comes after
+    # the training may be another.
+    other = ["--memory_budget_gib=1", "--author=A. Founder"]
+    resumed = run_script("train", *flags, *other, "--resume")
     assert resumed.returncode == 0, resumed.stderr
     message = "left out 1 photos that are new, the first: train/0.red/new.png\n"
     assert message in resumed.stdout
     assert "Epoch 1/8" not in resumed.stdout
+    assert "--author=A. Founder\n" in (output_dir / "run.flags").read_text()
     assert not checkpoints.parent.exists()
     assert {path.name for path in output_dir.iterdir()} == RUN_FILES
 
