@@ -573,9 +573,7 @@ def test_a_file_that_answers_otherwise_does_not_leave_the_building(run_dir, tmp_
     assert "| `model_float16.tflite` not written: probabilities differ" in card
 
 
-def test_a_wrong_preprocessing_is_found_and_the_photos_are_named(
-    run_dir, tmp_path, monkeypatch
-):
+def test_a_wrong_preprocessing_is_found_and_the_photos_are_named(run_dir, tmp_path):
     """The gate sees what it is there for: blue and red taken for each other."""
     own = tmp_path / "run"
     shutil.copytree(run_dir, own)
