@@ -64,6 +64,16 @@ def test_the_best_is_taken_whatever_came_after_it(monkeypatch, tmp_path):
     assert made == [9, 1, 7, 1]
 
 
+def test_of_equal_agreement_the_nearer_probabilities_are_taken():
+    def record(difference):
+        entrances = {"image": {"mean_difference": difference}}
+        return {"faults": [], "agreement": 0.99, "entrances": entrances}
+
+    assert proving.rank(record(0.1)) > proving.rank(record(0.2))
+    worse = record(0.1) | {"agreement": 0.98}
+    assert proving.rank(record(0.2)) > proving.rank(worse)
+
+
 def test_where_all_fail_the_best_is_reported(monkeypatch, tmp_path):
     record, _, _ = attempt(monkeypatch, tmp_path, [9, 4, 7])
     assert record["made_with"] == "4 wrong"

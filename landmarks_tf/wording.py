@@ -1,0 +1,63 @@
+"""Names and sentences for people. No TensorFlow."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+# What stands before the name in the folders of the reference data set: 16.Eiffel_Tower.
+_NUMBER = re.compile(r"^\d+[._ -]+(?=\S)")
+# What English puts "the" before, where it ends a name; a rule of thumb.
+_WITH_ARTICLE = re.compile(
+    r"(arch|basilica|bridge|building|canal|canyon|clock|dam|desert"
+    r"|fortress|fountain|gate|library|lighthouse|memorial|monument|mosque|museum"
+    r"|obelisk|observatory|opera house|pagoda|palace|pyramids?|reef|river|sea|sphinx"
+    r"|stadium|statue|temple|theatre|towers?|tunnel|wall)$"
+    r"|^(acropolis|alhambra|atomium|colosseum|duomo|kremlin|louvre|matterhorn|pantheon"
+    r"|parthenon|taj mahal)$"
+    r"|^[^,]+ (of|for) "
+)
+# Whatever they end with.
+_WITHOUT_ARTICLE = re.compile(r"^(the |mount |buckingham )")
+
+
+def human_names(class_names: Sequence[str]) -> tuple[str, ...]:
+    """Returns the names to show: `16.Eiffel_Tower` is Eiffel Tower.
+
+    Args:
+        class_names: as in `labels.txt`.
+
+    Returns:
+        as many; two classes that would be shown alike keep their own names.
+    """
+    names = [_human_name(name) for name in class_names]
+    counts = Counter(names)
+    return tuple(
+        name if counts[name] == 1 else own for name, own in zip(names, class_names)
+    )
+
+
+def _human_name(class_name: str) -> str:
+    words = _NUMBER.sub("", class_name).replace("_", " ").split()
+    return " ".join(words) or class_name
+
+
+def suggestion(names: Sequence[str], is_known: bool = True) -> str:
+    """Returns a sentence that suggests landmarks, the most likely first.
+
+    Args:
+        names: at least one, as `human_names` returns them.
+        is_known: whether the photo shows one of them at all.
+    """
+    listed = [_with_article(name) for name in names]
+    *others, last = listed
+    choice = f"{', '.join(others)} or {last}" if others else last
+    if is_known:
+        return f"Is this a picture of {choice}?"
+    return f"This is no landmark that I know. It is most like {choice}."
+
+
+def _with_article(name: str) -> str:
+    lower = name.lower()
+    if _WITH_ARTICLE.search(lower) and not _WITHOUT_ARTICLE.search(lower):
+        return f"the {name}"
+    return name

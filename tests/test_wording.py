@@ -1,0 +1,49 @@
+import pytest
+
+from landmarks_tf import wording
+
+
+def test_numbers_and_underscores_are_not_shown():
+    names = ["16.Eiffel_Tower", "7 Petra", "Trevi_Fountain", "360_Mall", "12"]
+    assert wording.human_names(names) == (
+        "Eiffel Tower",
+        "Petra",
+        "Trevi Fountain",
+        "Mall",
+        "12",
+    )
+
+
+def test_classes_that_would_be_shown_alike_keep_their_names():
+    names = ["0.Petra", "1.Petra", "2.Uluru", "_"]
+    assert wording.human_names(names) == ("0.Petra", "1.Petra", "Uluru", "_")
+
+
+@pytest.mark.parametrize(
+    "names, sentence",
+    [
+        (["Petra"], "Is this a picture of Petra?"),
+        (
+            ["Eiffel Tower", "Golden Gate Bridge", "Stonehenge"],
+            "Is this a picture of the Eiffel Tower, the Golden Gate Bridge or "
+            "Stonehenge?",
+        ),
+        (
+            ["Temple of Heaven", "The Shard"],
+            "Is this a picture of the Temple of Heaven or The Shard?",
+        ),
+        (
+            ["Mount Rushmore National Memorial", "Taj Mahal"],
+            "Is this a picture of Mount Rushmore National Memorial or the Taj Mahal?",
+        ),
+    ],
+)
+def test_a_sentence_as_people_would_say_it(names, sentence):
+    assert wording.suggestion(names) == sentence
+
+
+def test_a_photo_of_nothing_known_is_said_to_be_one():
+    sentence = wording.suggestion(["Atomium", "Petra"], is_known=False)
+    assert sentence == (
+        "This is no landmark that I know. It is most like the Atomium or Petra."
+    )
