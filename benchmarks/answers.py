@@ -22,6 +22,7 @@ from ai_edge_litert.interpreter import Interpreter
 from measuring import measure
 from PIL import Image
 
+from landmarks_tf import photo_input
 from landmarks_tf import prediction
 from landmarks_tf import preprocessing
 from landmarks_tf import run_folder
@@ -140,7 +141,7 @@ def main() -> None:
     run_dir, folder = map(Path, sys.argv[1:3])
     keras_file = run_dir / run_folder.MODEL
     tflite_file = run_dir / run_folder.EXPORTS["float32"]
-    photos = prediction.find_photos([str(folder)])
+    photos = photo_input.find_photos([str(folder)])
     with tempfile.TemporaryDirectory() as work:
         first_answer(keras_file, tflite_file, photos[0], Path(work))
     many_photos(tflite_file, photos)

@@ -1,14 +1,17 @@
 """Pictures of numbers, written as PNG files. No arithmetic beyond what is drawn."""
 
+import textwrap
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from PIL import Image
 
 # Above so many classes a number in every cell cannot be read.
 _MAX_CLASSES_WITH_NUMBERS = 15
+_TITLE_COLUMNS = 70
 
 
 def write_curves(path: Path, history: Sequence[Mapping[str, float]]) -> None:
@@ -24,6 +27,18 @@ def write_curves(path: Path, history: Sequence[Mapping[str, float]]) -> None:
         axes.grid(alpha=0.3)
         axes.legend()
     figure.savefig(path, dpi=120)
+
+
+def draw_picture(picture: Image.Image, title: str) -> Figure:
+    """Returns a picture under a title of one sentence."""
+    width = 8.0
+    height = width * picture.height / picture.width
+    figure = Figure(figsize=(width, min(height, 2 * width) + 1), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(picture)
+    axes.set_axis_off()
+    axes.set_title(textwrap.fill(title, _TITLE_COLUMNS), fontsize=13, parse_math=False)
+    return figure
 
 
 def write_confusion(path: Path, matrix: np.ndarray, class_names: Sequence[str]) -> None:

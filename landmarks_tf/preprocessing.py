@@ -165,11 +165,16 @@ def read_photo(
             require_file(Path(file))
         with Image.open(file, formats=_FORMATS) as image:
             _refuse(image, max_pixels)
-            image.load()
-            turn = _TURNS.get(read_orientation(image))
-            return image, _as_rgb(image if turn is None else image.transpose(turn))
+            return image, turn_upright(image)
     except Exception as error:  # its decoders raise all kinds for damaged files
         raise InvalidInput(_reason(error, file)) from error
+
+
+def turn_upright(image: Image.Image) -> Image.Image:
+    """Returns a picture as 8-bit RGB, turned by its EXIF orientation."""
+    image.load()
+    turn = _TURNS.get(read_orientation(image))
+    return _as_rgb(image if turn is None else image.transpose(turn))
 
 
 def require_file(path: Path) -> None:

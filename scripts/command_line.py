@@ -7,7 +7,6 @@ import re
 import sys
 import traceback
 from collections.abc import Callable
-from collections.abc import Iterable
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -63,6 +62,11 @@ def run(main: Callable[[list[str]], int | None], error_code: int = 1) -> None:
     def guarded(arguments: list[str]) -> None:
         try:
             exit_code = main(arguments[1:])
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # The reader, such as `head`, has seen enough: no word to it, nor at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(error_code)
         except (InvalidInput, OSError) as error:
             fail(f"error: {error}")
         except KeyboardInterrupt:
@@ -142,12 +146,3 @@ def write_flags(path: Path, **recorded: str) -> None:
 def verbosity() -> int:
     """Returns Keras's `verbose`: a moving bar on a terminal, lines in a log."""
     return 1 if sys.stdout.isatty() else 2
-
-
-def print_landmarks(
-    photo: Path, landmarks: Iterable[tuple[str, float]], is_known: bool
-) -> None:
-    """Prints the answer for one photo."""
-    print(photo if is_known else f"{photo}: no known landmark; most like one:")
-    for class_name, probability in landmarks:
-        print(f"  {probability:6.1%}  {class_name}")

@@ -1,24 +1,38 @@
 """Names the most likely landmarks of photos.
 
-  python scripts/predict.py --model=saved_models/quickstart photo.jpg folder_of_photos
+  python scripts/predict.py --model=saved_models/quickstart photo.jpg folder 'a/*.jpg'
+  curl -s https://example.org/photo.jpg | python scripts/predict.py --model=... -
 
-A photo in which nothing reaches the threshold of the run shows no known landmark; what
-it is most like is named all the same.
+Takes files, folders (searched recursively), patterns and `-`, the bytes of one photo
+on stdin. A photo in which nothing reaches the threshold of the run shows no known
+landmark; what it is most like is named all the same.
 
-Exit code 0: all photos answered; 1: a photo, named on stderr, could not be read.
+--output=json prints an object a line for each photo: `photo` (path, or "-"),
+`is_known`, and `landmarks`, a list of `name`, `class_name` (as in labels.txt) and
+`probability`; or `photo` and `error` for a photo that cannot be read. --output=csv
+prints the columns `photo`, `is_known`, `name_1`, `class_name_1`, `probability_1`,
+`name_2`, ... and `error`.
+
+Exit code 0: all photos answered; 1: a photo, named on stderr, could not be read, or
+nothing could be done at all; 2: an error in the flags.
 """
 
-import csv
-import json
+import itertools
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
+import answering
 import command_line
+import tqdm
 from absl import flags
 
+from landmarks_tf import photo_input
 from landmarks_tf import prediction
+from landmarks_tf import run_folder
+from landmarks_tf import wording
+from landmarks_tf.contact_sheet import ContactSheet
 from landmarks_tf.errors import InvalidInput
+from landmarks_tf.photo_input import Photo
 
 _MODEL = flags.DEFINE_string(
     "model",
@@ -31,48 +45,87 @@ _OUTPUT = flags.DEFINE_enum(
     "output",
     "table",
     ["table", "json", "csv"],
-    "For people; an object a line for each photo; or a line for each landmark.",
+    "A table for people; an object a line or a row for each photo, for programs.",
 )
-
-Landmarks = list[tuple[str, float]]
+_EXPLAIN = flags.DEFINE_string(
+    "explain",
+    None,
+    "Folder to write each photo into, coloured where the network looks for its answer. "
+    "Needs a .keras model.",
+)
+_CONTACT_SHEET = flags.DEFINE_string(
+    "contact_sheet", None, "Picture to write, .png or .jpg, of all photos and answers."
+)
+# Fewer are answered before a bar would be looked at.
+_MIN_PHOTOS_FOR_BAR = 20
+_SHEET_LINES = 2
 
 
 def main(arguments: list[str]) -> int:
     if not arguments:
         raise InvalidInput("name at least one photo or folder of photos")
-    photos = prediction.find_photos(arguments)
+    photos = list(find_photos(arguments))
+    sheet_path = check_sheet_path()
+    sheet = ContactSheet(len(photos), _SHEET_LINES) if sheet_path else None
     with command_line.quiet_stderr():
         classifier = prediction.load_classifier(_MODEL.value)
-    write = make_writer()
+    if _EXPLAIN.value and classifier.find_heat is None:
+        raise InvalidInput("`explain` needs a .keras model, not a .tflite file")
+    overlays = _EXPLAIN.value and answering.Overlays(Path(_EXPLAIN.value), classifier)
+    called = [name(photo) for photo in photos]
+    names = wording.human_names(classifier.class_names)
+    write = answering.make_writer(_OUTPUT.value, called, names, _TOP_K.value)
+    is_short = len(photos) < _MIN_PHOTOS_FOR_BAR or not sys.stderr.isatty()
+    bar = tqdm.tqdm(total=len(photos), unit=" photos", leave=False, disable=is_short)
     exit_code = 0
-    for path, answer in classifier.predict_photos(photos):
-        if isinstance(answer, InvalidInput):
-            print(f"error: {answer}", file=sys.stderr)
-            exit_code = 1
-        else:
-            landmarks = classifier.top_landmarks(answer, _TOP_K.value)
-            write(path, landmarks, classifier.is_known(answer))
+    answers = classifier.stream_landmarks(photos, _TOP_K.value)
+    for photo_name, (photo, answer) in zip(called, answers):
+        with bar.external_write_mode(file=sys.stdout):
+            if isinstance(answer, InvalidInput):
+                print(f"error: {answer}", file=sys.stderr)
+                exit_code = 1
+            write(photo_name, answer)
+        if sheet:
+            answering.add_to_sheet(sheet, photo, photo_name, answer)
+        if overlays and not isinstance(answer, InvalidInput):
+            overlays.write(photo, photo_name)
+        bar.update()
+    bar.close()
+    if sheet and sheet_path:
+        with run_folder.replacing(sheet_path) as path:
+            sheet.save(path)
     return exit_code
 
 
-def make_writer() -> Callable[[Path, Landmarks, bool], None]:
-    """Returns the function that prints one photo's answer in the chosen form."""
-    if _OUTPUT.value == "json":
-        return write_json
-    if _OUTPUT.value == "csv":
-        rows = csv.writer(sys.stdout, lineterminator="\n")
-        rows.writerow(("photo", "rank", "class_name", "probability", "is_known"))
-        return lambda photo, landmarks, is_known: rows.writerows(
-            (photo, rank, name, f"{probability:.6f}", str(is_known).lower())
-            for rank, (name, probability) in enumerate(landmarks, start=1)
+def find_photos(arguments: list[str]) -> itertools.chain[Photo]:
+    """Returns the photos named on the command line, each as it will be read."""
+    if arguments.count(answering.STDIN) > 1:
+        raise InvalidInput("`-` stands for one photo on stdin: name it once")
+    return itertools.chain.from_iterable(
+        (
+            [sys.stdin.buffer.read()]
+            if argument == answering.STDIN
+            else photo_input.find_photos([argument])
         )
-    return command_line.print_landmarks
+        for argument in arguments
+    )
 
 
-def write_json(photo: Path, landmarks: Landmarks, is_known: bool) -> None:
-    names = [{"class_name": name, "probability": p} for name, p in landmarks]
-    record = {"photo": str(photo), "is_known": is_known, "landmarks": names}
-    print(json.dumps(record))
+def name(photo: Photo) -> str:
+    return answering.STDIN if isinstance(photo, bytes) else str(photo)
+
+
+def check_sheet_path() -> Path | None:
+    if not _CONTACT_SHEET.value:
+        return None
+    path = Path(_CONTACT_SHEET.value)
+    if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise InvalidInput(
+            f"`contact_sheet` must end with .png or .jpg. Received: {path}"
+        )
+    if not path.parent.is_dir():
+        raise InvalidInput(f"no such folder: contact_sheet={path}")
+    return path
 
 
 if __name__ == "__main__":

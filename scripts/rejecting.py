@@ -11,6 +11,7 @@ import numpy as np
 from absl import flags
 
 from landmarks_tf import calibration
+from landmarks_tf import photo_input
 from landmarks_tf import prediction
 from landmarks_tf import preprocessing
 from landmarks_tf import run_folder
@@ -35,7 +36,7 @@ def find_outliers() -> list[Path]:
         return []
     if not Path(_OUTLIERS_DIR.value).is_dir():
         raise InvalidInput(f"no such folder: outliers_dir={_OUTLIERS_DIR.value}")
-    photos = prediction.find_photos([_OUTLIERS_DIR.value])
+    photos = photo_input.find_photos([_OUTLIERS_DIR.value])
     readable = (path for path in photos if not preprocessing.unreadable_reason(path))
     if len(list(itertools.islice(readable, 2))) < 2:
         raise InvalidInput(f"less than two photos can be read in {_OUTLIERS_DIR.value}")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
+import answering
 import checking
 import command_line
 import fitting
@@ -26,11 +27,11 @@ from landmarks_tf import run_folder
 from landmarks_tf import sample_data
 from landmarks_tf import split
 from landmarks_tf import split_file
+from landmarks_tf import wording
 from landmarks_tf.catalog import Catalog
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.options import CHOICES
 from landmarks_tf.options import TrainingOptions
-from landmarks_tf.preprocessing import load_images
 
 if TYPE_CHECKING:
     import keras
@@ -430,17 +431,14 @@ def show_answer(output_dir: Path, photos: Catalog) -> None:
     """Asks the run about one test photo, as predict.py would."""
     from landmarks_tf import prediction
 
-    photo = Path(photos.absolute_paths("test")[0])
+    photo = photos.absolute_paths("test")[0]
     with command_line.quiet_stderr():
         classifier = prediction.load_classifier(output_dir)
-        images = load_images(photo, classifier.image_size)
-        probabilities = classifier.predict(images)[0]
+        landmarks = classifier.predict_landmarks(photo)
     print(f"run folder: {output_dir}")
-    command_line.print_landmarks(
-        photo,
-        classifier.top_landmarks(probabilities, 3),
-        classifier.is_known(probabilities),
-    )
+    names = wording.human_names(photos.class_names)
+    write = answering.make_writer("table", [photo], names, len(landmarks))
+    write(photo, landmarks)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,13 @@ PACKAGE = Path(landmarks_tf.__file__).parent
 # A module may import those before it; of the last four none imports another.
 ORDER = (
     "errors wording architectures options file_cache catalog split split_file "
-    "preprocessing duplicates inspection graph_preprocessing graph_resizing "
-    "graph_inspection tflite_file tflite_metadata backbones models explanation "
-    "evaluation calibration parity plots run_folder model_card sample_parts "
-    "sample_scenes sample_photo vectors sample_data data_check data_report quarantine "
-    "download augmentation features distillation checkpoints pixel_cache epochs "
-    "served_model quantization pipeline training exporting prediction"
+    "preprocessing photo_input duplicates inspection graph_preprocessing "
+    "graph_resizing graph_inspection tflite_file tflite_metadata backbones models "
+    "explanation evaluation calibration parity plots contact_sheet run_folder litert "
+    "classifier model_card sample_parts sample_scenes sample_photo vectors "
+    "sample_data data_check data_report quarantine download augmentation features "
+    "distillation checkpoints pixel_cache epochs served_model quantization pipeline "
+    "training exporting prediction"
 ).split()
 BUILDERS = set(ORDER[-4:])
 

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from landmarks_tf import photo_input
 from landmarks_tf import prediction
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.preprocessing import load_images
@@ -25,7 +26,7 @@ def test_every_file_of_a_run_gives_the_same_answer(run_dir, photo, name):
     assert path == photo
     np.testing.assert_allclose(probabilities, expected[0], atol=1e-5)
     ((best, probability),) = classifier.top_landmarks(probabilities, 1)
-    assert best == "1.green"
+    assert best == "green"
     assert probability == pytest.approx(probabilities.max())
 
 
@@ -35,7 +36,7 @@ def test_photos_in_order_with_the_unreadable_ones_named(
 ):
     bad = tmp_path / "bad.jpg"
     bad.write_text("not a photo")
-    photos = prediction.find_photos([str(colored_dir / "test")])
+    photos = photo_input.find_photos([colored_dir / "test"])
     assert len(photos) == 15
     paths = [bad, *photos, bad]
     classifier = prediction.load_classifier(run_dir / name)
@@ -45,7 +46,7 @@ def test_photos_in_order_with_the_unreadable_ones_named(
         [True] + [False] * 15 + [True]
     )
     for path, answer in answers[1:-1]:
-        assert classifier.top_landmarks(answer, 1)[0][0] == path.parent.name
+        assert classifier.top_landmarks(answer, 1).class_names == (path.parent.name,)
         alone = classifier.predict(load_images(path, 64))
         np.testing.assert_allclose(answer, alone[0], atol=1e-6)
 
@@ -56,7 +57,7 @@ def test_no_photos_have_no_answers(run_dir):
 
 
 def test_answers_can_be_left_half_way(run_dir, colored_dir):
-    photos = prediction.find_photos([str(colored_dir / "test")])
+    photos = photo_input.find_photos([colored_dir / "test"])
     classifier = prediction.load_classifier(run_dir / "model_float32.tflite")
     answers = classifier.predict_photos(photos)
     assert next(answers)[0] == photos[0]
@@ -67,12 +68,13 @@ def test_answers_can_be_left_half_way(run_dir, colored_dir):
 
 def test_threads_share_a_tflite_file(run_dir, colored_dir):
     classifier = prediction.load_classifier(run_dir / "model_float32.tflite")
-    photos = prediction.find_photos([str(colored_dir / "test")]) * 20
+    photos = photo_input.find_photos([colored_dir / "test"]) * 20
     images = [load_images(photo, 64) for photo in photos]
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(classifier.predict, images))
     for photo, answer in zip(photos, answers):
-        assert classifier.top_landmarks(answer[0], 1)[0][0] == photo.parent.name
+        best = classifier.top_landmarks(answer[0], 1)
+        assert best.class_names == (photo.parent.name,)
 
 
 def test_nothing_but_bad_photos_is_no_failure(run_dir, tmp_path):
@@ -80,25 +82,6 @@ def test_nothing_but_bad_photos_is_no_failure(run_dir, tmp_path):
     classifier = prediction.load_classifier(run_dir)
     ((_, answer),) = classifier.predict_photos([bad])
     assert str(answer) == f"{bad}: no such file"
-
-
-def test_top_landmarks_are_sorted_and_no_more_than_there_are():
-    classifier = prediction.Classifier(("a", "b", "c"), (8, 8), np.asarray)
-    landmarks = classifier.top_landmarks(np.array([0.2, 0.5, 0.3]), 9)
-    assert landmarks == [("b", 0.5), ("c", 0.3), ("a", 0.2)]
-
-
-def test_hidden_files_and_folders_are_no_photos(tmp_path):
-    (tmp_path / "album.jpg").mkdir()
-    for name in ("._a.jpg", "a.jpg", "notes.txt", "album.jpg/B.PNG"):
-        (tmp_path / name).write_text("")
-    found = prediction.find_photos([str(tmp_path)])
-    assert [path.name for path in found] == ["a.jpg", "B.PNG"]
-
-
-def test_refuses_an_empty_folder(tmp_path):
-    with pytest.raises(InvalidInput, match="^no photos in the folder "):
-        prediction.find_photos([str(tmp_path)])
 
 
 @pytest.mark.parametrize("name", ["nowhere", "nowhere.keras", "labels.txt"])

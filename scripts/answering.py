@@ -1,0 +1,185 @@
+"""Writing answers: a table for people, a record a photo for programs, pictures."""
+
+import csv
+import json
+import shutil
+import sys
+import unicodedata
+from collections.abc import Callable
+from collections.abc import Sequence
+from pathlib import Path
+
+from landmarks_tf import run_folder
+from landmarks_tf.classifier import UNKNOWN
+from landmarks_tf.classifier import Classifier
+from landmarks_tf.classifier import Landmarks
+from landmarks_tf.contact_sheet import ContactSheet
+from landmarks_tf.errors import InvalidInput
+from landmarks_tf.photo_input import Photo
+from landmarks_tf.photo_input import open_photo
+
+# The path of bytes that came without one.
+STDIN = "-"
+_PROBABILITY = "probability"
+_MIN_PHOTO_WIDTH = 16
+_MIN_NAME_WIDTH = 8
+
+Answer = Landmarks | InvalidInput
+Writer = Callable[[str, Answer], None]
+
+
+def make_writer(
+    form: str, photos: Sequence[str], names: Sequence[str], k: int
+) -> Writer:
+    """Returns the function that prints the answer for one photo.
+
+    Args:
+        form: "table", "json" or "csv".
+        photos: what each photo is called, of all that will be answered.
+        names: of all landmarks.
+        k: landmarks to name of each.
+    """
+    if form == "json":
+        return _write_json
+    if form == "csv":
+        return _make_csv_writer(min(k, len(names)))
+    return _make_table_writer(photos, names)
+
+
+def to_record(photo: str, answer: Answer) -> dict:
+    """Returns what programs read of a photo: its landmarks, or why it has none."""
+    if isinstance(answer, InvalidInput):
+        return {"photo": photo, "error": str(answer)}
+    return answer.to_record(photo)
+
+
+def _write_json(photo: str, answer: Answer) -> None:
+    print(json.dumps(to_record(photo, answer)), flush=True)
+
+
+def _make_csv_writer(k: int) -> Writer:
+    numbered = [
+        f"{field}_{rank}"
+        for rank in range(1, k + 1)
+        for field in ("name", "class_name", _PROBABILITY)
+    ]
+    rows = csv.DictWriter(
+        sys.stdout,
+        ["photo", "is_known", *numbered, "error"],
+        lineterminator="\n",
+    )
+    rows.writeheader()
+
+    def write(photo: str, answer: Answer) -> None:
+        record = to_record(photo, answer)
+        for rank, landmark in enumerate(record.pop("landmarks", []), start=1):
+            landmark[_PROBABILITY] = f"{landmark[_PROBABILITY]:.6f}"
+            record |= {f"{field}_{rank}": text for field, text in landmark.items()}
+        if "is_known" in record:
+            record["is_known"] = str(record["is_known"]).lower()
+        rows.writerow(record)
+        sys.stdout.flush()
+
+    return write
+
+
+def _make_table_writer(photos: Sequence[str], names: Sequence[str]) -> Writer:
+    total = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    photo_width = max((_width(photo) for photo in photos), default=0)
+    name_width = max(map(_width, (*names, UNKNOWN)))
+    # Names are what was asked for: paths are cut first. Two blanks between columns.
+    free = total - len(_PROBABILITY) - 4
+    photo_width = min(
+        max(photo_width, len("photo")), max(free - name_width, _MIN_PHOTO_WIDTH)
+    )
+    name_width = min(name_width, max(free - photo_width, _MIN_NAME_WIDTH))
+
+    def row(photo: str, name: str, last: str) -> None:
+        photo = _pad(_cut_start(_printable(photo), photo_width), photo_width)
+        name = _pad(_cut_end(_printable(name), name_width), name_width)
+        print(f"{photo}  {name}  {last:>{len(_PROBABILITY)}}".rstrip(), flush=True)
+
+    row("photo", "landmark", _PROBABILITY)
+
+    def write(photo: str, answer: Answer) -> None:
+        if isinstance(answer, InvalidInput):
+            return  # named on stderr
+        if not answer.is_known:
+            row(photo, UNKNOWN, "most like:")
+            photo = ""
+        for name, probability in answer:
+            row(photo, name, f"{probability:.1%}")
+            photo = ""
+
+    return write
+
+
+def _printable(text: str) -> str:
+    """Replaces what would move the cursor or colour the terminal."""
+    return "".join("?" if unicodedata.category(c) in ("Cc", "Cf") else c for c in text)
+
+
+def _width(text: str) -> int:
+    """Returns the columns that a terminal shows a text in."""
+    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
+    marks = sum(bool(unicodedata.combining(letter)) for letter in text)
+    return len(text) + wide - marks
+
+
+def _pad(text: str, width: int) -> str:
+    return text + " " * (width - _width(text))
+
+
+def _cut_end(text: str, width: int) -> str:
+    if _width(text) <= width:
+        return text
+    while _width(text) >= width:
+        text = text[:-1]
+    return f"{text}…"
+
+
+def _cut_start(text: str, width: int) -> str:
+    if _width(text) <= width:
+        return text
+    while _width(text) >= width:
+        text = text[1:]
+    return f"…{text}"
+
+
+class Overlays:
+    """The pictures of --explain, in a folder.
+
+    Args:
+        folder: is made if it is not there.
+        classifier: that explains itself.
+    """
+
+    def __init__(self, folder: Path, classifier: Classifier) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._classifier = classifier
+        self._taken: set[str] = set()
+
+    def write(self, photo: Photo, called: str) -> None:
+        """Writes `<name>.png`, or `<name>-2.png` for another photo of the same name."""
+        stem = name = "stdin" if called == STDIN else Path(called).stem
+        count = 1
+        while name in self._taken:
+            count += 1
+            name = f"{stem}-{count}"
+        self._taken.add(name)
+        picture = self._classifier.explain(photo)
+        with run_folder.replacing(self._folder / f"{name}.png") as path:
+            picture.save(path)
+
+
+def add_to_sheet(
+    sheet: ContactSheet, photo: Photo, called: str, answer: Answer
+) -> None:
+    """Adds a photo and its answer to a contact sheet of two lines a photo."""
+    title = Path(called).name
+    if isinstance(answer, InvalidInput):
+        sheet.add(None, ["cannot be read", title])
+        return
+    sure = f" {answer[0][1]:.0%}" if answer.is_known else ""
+    sheet.add(open_photo(photo), [f"{answer.answer}{sure}", title])
