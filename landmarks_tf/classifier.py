@@ -147,7 +147,7 @@ class Classifier:
         landmarks = self.predict_landmarks(picture, k)
         names = [name for name, _ in landmarks]
         sentence = wording.suggestion(names, landmarks.is_known)
-        return plots.draw_picture(_shrink(picture), sentence)
+        return plots.draw_picture(shrink(picture), sentence)
 
     def explain(self, photo: Photo) -> Image.Image:
         """Returns the photo coloured where the network looks for its first answer.
@@ -174,7 +174,7 @@ class Classifier:
         picture = photo_input.open_photo(photo)
         pixels = np.asarray(preprocessing.resize(picture, self.image_size))
         heat = self.find_heat(preprocessing.normalize(pixels))
-        return explanation.overlay(_shrink(picture), heat)
+        return explanation.overlay(shrink(picture), heat)
 
     def predict_photos(
         self, photos: Iterable[_P] | str | Path
@@ -240,7 +240,8 @@ def _try_load(photo: Photo, image_size: tuple[int, int]) -> np.ndarray | Invalid
         return error
 
 
-def _shrink(picture: Image.Image) -> Image.Image:
+def shrink(picture: Image.Image) -> Image.Image:
+    """Returns a picture to be looked at, its longest side at most 1,024 pixels."""
     shown = picture.copy()
     shown.thumbnail((_SHOWN_SIDE, _SHOWN_SIDE))
     return shown

@@ -15,14 +15,19 @@ from PIL import Image
 from landmarks_tf import preprocessing
 from landmarks_tf.catalog import is_photo_name
 from landmarks_tf.errors import InvalidInput
+from landmarks_tf.preprocessing import MAX_PIXELS
 
 # A path, the bytes of a file, an open file, a picture of Pillow's, or pixels: uint8
 # [height, width, 3] in 0..255 or floats in [0, 1], RGB.
 Photo = str | Path | bytes | IO[bytes] | Image.Image | np.ndarray
 
 
-def open_photo(photo: Photo) -> Image.Image:
+def open_photo(photo: Photo, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Returns a photo as 8-bit RGB, upright by its EXIF orientation, in its own size.
+
+    Args:
+        photo: in any of the forms above.
+        max_pixels: a file of more is not decoded.
 
     Raises:
         InvalidInput: if it cannot be read; the message names it.
@@ -33,7 +38,7 @@ def open_photo(photo: Photo) -> Image.Image:
         if isinstance(photo, Image.Image):
             return _from_picture(photo)
         file = io.BytesIO(photo) if isinstance(photo, bytes) else photo
-        return preprocessing.read_photo(file)[1]
+        return preprocessing.read_photo(file, max_pixels)[1]
     except InvalidInput as error:
         raise InvalidInput(f"{name_photo(photo)}: {error}") from error
 

@@ -23,7 +23,6 @@ from conftest import draw_classes
 from conftest import run_script
 from PIL import Image
 
-
 RUN_FILES = {
     "model.keras",
     "labels.txt",

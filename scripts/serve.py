@@ -1,0 +1,118 @@
+"""Opens a page in the browser that names the landmarks of photos.
+
+  python -m pip install -e ".[app]"
+  python scripts/serve.py --model=saved_models/quickstart
+
+Other programs send a photo's bytes to the same server, and get what
+`predict.py --output=json` prints; with `error`, status 400 for a file that is no photo,
+413 for one that is too large and 503 where too many wait:
+
+  curl --data-binary @photo.jpg 'http://127.0.0.1:7860/predict?top_k=3'
+
+Nothing that is sent is kept. The page needs no network but this machine's own.
+"""
+
+import os
+import signal
+import socket
+import sys
+import tempfile
+from pathlib import Path
+
+import command_line
+from absl import flags
+
+from landmarks_tf import catalog
+from landmarks_tf import prediction
+from landmarks_tf import run_folder
+from landmarks_tf import split_file
+from landmarks_tf.errors import InvalidInput
+
+_MODEL = flags.DEFINE_string(
+    "model",
+    None,
+    "Run folder, or a .keras or .tflite file with its labels.txt beside it.",
+    required=True,
+)
+_HOST = flags.DEFINE_string(
+    "host", "127.0.0.1", "Address to listen on; 0.0.0.0 lets other machines in."
+)
+_PORT = flags.DEFINE_integer(
+    "port", 7860, "Port to listen on.", lower_bound=1, upper_bound=65535
+)
+_MAX_MEGABYTES = flags.DEFINE_float(
+    "max_megabytes", 20, "A larger photo is refused.", lower_bound=0.001
+)
+_MAX_MEGAPIXELS = flags.DEFINE_float(
+    "max_megapixels", 50, "A photo of more pixels is refused.", lower_bound=0.001
+)
+_NUM_EXAMPLES = 4
+
+
+def main(arguments: list[str]) -> None:
+    command_line.refuse_arguments(arguments)
+    require_free_port()
+    path = Path(_MODEL.value)
+    with tempfile.TemporaryDirectory() as folder:
+        # Gradio reads these when it is imported.
+        os.environ |= {
+            "GRADIO_TEMP_DIR": folder,
+            "GRADIO_ANALYTICS_ENABLED": "False",
+            "HF_HUB_OFFLINE": "1",
+        }
+        try:
+            import uvicorn
+
+            from landmarks_tf import server
+        except ImportError as error:
+            raise InvalidInput(
+                f'{error.name} is missing: python -m pip install -e ".[app]"'
+            ) from error
+        with command_line.quiet_stderr():
+            classifier = prediction.load_classifier(path)
+        run_dir = path if path.is_dir() else path.parent
+        card = run_dir / run_folder.MODEL_CARD
+        app = server.build_app(
+            classifier,
+            f"Which landmark is this? ({run_dir.resolve().name})",
+            card.read_text(encoding="utf-8") if card.is_file() else "",
+            find_examples(run_dir, classifier.class_names),
+            _MAX_MEGABYTES.value,
+            _MAX_MEGAPIXELS.value,
+            os.cpu_count() or 1,
+        )
+        # Uvicorn stops, then raises the signal again: what is open shall be closed.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+        print(f"http://{_HOST.value}:{_PORT.value} (Ctrl-C ends it)", flush=True)
+        uvicorn.run(app, host=_HOST.value, port=_PORT.value, log_level="warning")
+
+
+def require_free_port() -> None:
+    """Raises InvalidInput before the seconds that a model takes to load."""
+    with socket.socket() as probe:
+        # As Uvicorn does: what a server before us has just left is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_HOST.value, _PORT.value))
+        except OSError as error:
+            raise InvalidInput(
+                f"cannot listen on port {_PORT.value} of {_HOST.value}: "
+                f"{error.strerror or error}"
+            ) from error
+
+
+def find_examples(run_dir: Path, class_names: tuple[str, ...]) -> list[Path]:
+    """Returns some of the run's test photos, or of the photos drawn for its vectors."""
+    try:
+        photos = split_file.load_split(
+            run_dir / run_folder.SPLIT, class_names, None, ["test"]
+        )
+        drawn = photos.draw_evenly("test", _NUM_EXAMPLES)
+        return [Path(path) for path in drawn.absolute_paths("test")]
+    except (InvalidInput, OSError):  # gone since, or it was trained elsewhere
+        files = sorted((run_dir / run_folder.VECTORS).glob("*"))
+        return [path for path in files if catalog.is_photo_name(path.name)]
+
+
+if __name__ == "__main__":
+    command_line.run(main)
