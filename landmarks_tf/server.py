@@ -29,7 +29,7 @@ _TOP_K = 5
 _NUM_SUGGESTED = 3
 # Questions that may wait for their turn.
 _MAX_WAITING = 256
-_BYTES_PER_MB = 1_000_000
+_BYTES_PER_MB = 1024 * 1024
 # Seconds until what an upload left behind, that became no question, is removed.
 _CACHE_AGE = 60
 # Seconds until a photo is forgotten that is shown in a browser.
@@ -64,7 +64,7 @@ def build_app(
         title: of the page.
         card: of the model, in Markdown.
         examples: photo files to try it on.
-        max_megabytes: of a photo; of 1,000,000 bytes.
+        max_megabytes: of a photo; of 1,048,576 bytes.
         max_megapixels: of a photo; of 1,000,000 pixels.
         num_workers: photos that are answered at a time; the others wait.
     """

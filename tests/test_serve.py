@@ -182,7 +182,7 @@ def test_other_programs_get_the_shells_records(server, photos):
     [
         (b"", 400, "photo: empty file"),
         (b"not a photo", 400, "photo: not a photo (of JPEG, PNG, WebP, GIF or BMP for"),
-        (b"\0" * (MAX_MEGABYTES * 1_000_000 + 1), 413, "a photo may have 8 MB at most"),
+        (b"\0" * (MAX_MEGABYTES * 1024**2 + 1), 413, "a photo may have 8 MB at most"),
     ],
 )
 def test_other_programs_get_the_reason(server, contents, status, reason):
