@@ -3,9 +3,6 @@
 Owns their form. The page is one file that needs no other and no network.
 """
 
-import base64
-import html
-import io
 import json
 import os
 from collections import Counter
@@ -16,12 +13,14 @@ from pathlib import Path
 
 from landmarks_tf import file_cache
 from landmarks_tf import preprocessing
+from landmarks_tf import web_page
 from landmarks_tf.catalog import Catalog
 from landmarks_tf.data_check import NOTES
 from landmarks_tf.data_check import PROBLEMS
 from landmarks_tf.data_check import Finding
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.inspection import Inspection
+from landmarks_tf.web_page import escape
 
 _THUMBNAIL_SIDE = 96
 _NUM_SAMPLES = 4
@@ -31,20 +30,13 @@ _MAX_FINDINGS = 100
 _MAX_THUMBNAILS = 4
 _MAX_POINTS = 2000
 _STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 70em;
-  padding: 0 1em; color: #222; background: #fff; }
-h1 { font-size: 1.5em; } h2 { font-size: 1.15em; margin-top: 2em; }
-table { border-collapse: collapse; } td { padding: .15em .6em .15em 0; }
-figure { display: inline-block; margin: 0 .6em .6em 0; vertical-align: top; }
-figcaption, .path { font-size: 12px; color: #666; overflow-wrap: anywhere; }
 figcaption { max-width: 12em; }
-img, .none { display: block; border-radius: 3px; }
-.none { width: 96px; height: 64px; background: #eee; color: #888; font-size: 12px;
-  line-height: 64px; text-align: center; }
-.bar { display: inline-block; height: .8em; } .train { background: #3b75af; }
-.test { background: #ef8636; } .problem { color: #b3261e; } .clean { color: #1a7f37; }
+.none { display: block; border-radius: 3px; width: 96px; height: 64px;
+  background: var(--faint); color: var(--muted); font-size: 12px; line-height: 64px;
+  text-align: center; }
+.bar { display: inline-block; height: .8em; } .train { background: var(--blue); }
+.test { background: var(--orange); }
 .finding { display: inline-block; vertical-align: top; margin: .4em 2em .4em 0; }
- svg text { font-size: 11px; fill: #666; }
 """
 
 
@@ -100,12 +92,9 @@ def write_html(
     counts = Counter(finding.kind for finding in findings)
     num_problems = sum(finding.is_problem for finding in findings)
     num_read = sum(not found.problem for found in inspections.values())
-    title = f"Data report: {_escape(catalog.data_dir.resolve().name)}"
     verdict = f"{num_problems} problems" if num_problems else "no problems"
     parts = [
-        f'<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>{title}</title>',
-        '<meta name="viewport" content="width=device-width">',
-        f"<style>{_STYLE}</style><h1>{title}</h1>",
+        web_page.begin_page(f"Data report: {catalog.data_dir.resolve().name}", _STYLE),
         f"<p>{len(catalog.class_names)} classes, {len(inspections)} photos, "
         f"{num_read} of them readable. "
         f'<b class="{"problem" if num_problems else "clean"}">{verdict}</b>.</p>',
@@ -122,7 +111,7 @@ def write_html(
     parts.append("<h2>Samples</h2>")
     for name, photos in samples.items():
         pictures = "".join(_figure(photo, thumbnails, "") for photo in photos)
-        parts.append(f"<div>{_escape(name)}<br>{pictures}</div>")
+        parts.append(f"<div>{escape(name)}<br>{pictures}</div>")
     if len(catalog.class_names) > _MAX_CLASSES:
         rest = len(catalog.class_names) - _MAX_CLASSES
         parts.append(f"<p>and {rest} more classes, see data_report.json</p>")
@@ -142,10 +131,7 @@ def _thumbnail(path: str) -> str:
         _, upright = preprocessing.read_photo(path)
     except InvalidInput:
         return file_cache.Passing()
-    upright.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
-    file = io.BytesIO()
-    upright.save(file, "JPEG", quality=75)
-    return base64.b64encode(file.getvalue()).decode()
+    return web_page.encode_thumbnail(upright, _THUMBNAIL_SIDE)
 
 
 def _class_counts(catalog: Catalog) -> dict[str, dict[str, int]]:
@@ -186,19 +172,19 @@ def _shown_paths(finding: Finding) -> tuple[str, ...]:
 def _finding(finding: Finding, thumbnails: Mapping[str, str]) -> str:
     shown = _shown_paths(finding)
     pictures = "".join(_figure(path, thumbnails, path) for path in shown)
-    rest = " ".join(map(_escape, finding.paths[len(shown) :][:_MAX_FINDINGS]))
-    text = f'{_escape(finding.text)} <span class="path">{rest}</span>'
+    rest = " ".join(map(escape, finding.paths[len(shown) :][:_MAX_FINDINGS]))
+    text = f'{escape(finding.text)} <span class="path">{rest}</span>'
     return f'<div class="finding">{text}<br>{pictures}</div>'
 
 
 def _figure(path: str, thumbnails: Mapping[str, str], caption: str) -> str:
     data = thumbnails.get(path)
     picture = (
-        f'<img alt="{_escape(path)}" src="data:image/jpeg;base64,{data}">'
+        web_page.show_picture(data, path)
         if data
         else '<span class="none">no picture</span>'
     )
-    return f"<figure>{picture}<figcaption>{_escape(caption)}</figcaption></figure>"
+    return web_page.show_figure(picture, escape(caption))
 
 
 def _bars(catalog: Catalog) -> str:
@@ -212,7 +198,7 @@ def _bars(catalog: Catalog) -> str:
             for split, count in row.items()
         )
         numbers = " + ".join(str(count) for count in row.values())
-        rows.append(f"<tr><td>{_escape(name)}<td>{bars} {numbers}")
+        rows.append(f"<tr><td>{escape(name)}<td>{bars} {numbers}")
     return f"<p>{' + '.join(catalog.splits)}</p><table>{''.join(rows)}</table>"
 
 
@@ -237,8 +223,3 @@ def _scatter(inspections: Iterable[Inspection]) -> str:
         '<text x="44" y="18">height</text>'
     )
     return f'<svg width="{side + 60}" height="{side + 34}">{axes}{points}</svg>'
-
-
-def _escape(text: str) -> str:
-    # A file's name may hold bytes that are no text.
-    return html.escape(text.encode("utf-8", "replace").decode())

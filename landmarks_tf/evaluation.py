@@ -61,11 +61,33 @@ def calibration_error(probabilities: np.ndarray, labels: Sequence[int]) -> float
         in [0, 1]: the difference of mean confidence and accuracy in a bin, averaged
         over the photos.
     """
+    counts, confidences, accuracies = calibration_bins(probabilities, labels)
+    return float(np.sum(counts * np.abs(confidences - accuracies)) / len(labels))
+
+
+def calibration_bins(
+    probabilities: np.ndarray, labels: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns how often answers are right by how sure they are.
+
+    Args:
+        probabilities: float `[num_images, num_classes]`, rows sum to 1.
+        labels: integers `[num_images]`.
+
+    Returns:
+        for 15 bins of equal width of the largest probability, the least sure first:
+        how many photos, int; their mean confidence and their accuracy, float in
+        [0, 1], both 0 where there is no photo.
+    """
     confidences = probabilities.max(axis=1)
     is_right = true_class_ranks(probabilities, labels) == 0
     bins = np.minimum((confidences * _NUM_BINS).astype(int), _NUM_BINS - 1)
-    gaps = np.bincount(bins, weights=confidences - is_right)
-    return float(np.sum(np.abs(gaps)) / len(labels))
+    counts, *sums = (
+        np.bincount(bins, weights=weights, minlength=_NUM_BINS)
+        for weights in (None, confidences, is_right)
+    )
+    mean_confidences, accuracies = (total / np.maximum(counts, 1) for total in sums)
+    return counts, mean_confidences, accuracies
 
 
 def describe_metrics(metrics: Mapping[str, Any]) -> str:
@@ -95,6 +117,59 @@ def confusion_matrix(probabilities: np.ndarray, labels: Sequence[int]) -> np.nda
     matrix = np.zeros((num_classes, num_classes), int)
     np.add.at(matrix, (np.asarray(labels), answers), 1)
     return matrix
+
+
+def order_by_confusion(probabilities: np.ndarray, labels: Sequence[int]) -> list[int]:
+    """Returns the classes in an order in which confused ones are neighbours.
+
+    Two classes are the more alike, the more probability the photos of each give the
+    other on average. The most alike are joined first, each to two neighbours at most,
+    until all stand in one row: Kruskal's algorithm for a path instead of a tree.
+
+    Args:
+        probabilities: float `[num_images, num_classes]`, rows sum to 1.
+        labels: integers `[num_images]`.
+
+    Returns:
+        every label once; the most confused pair stands side by side. Of the two
+        directions the one that begins with the smaller label.
+    """
+    num_classes = probabilities.shape[-1]
+    means = np.zeros((num_classes, num_classes))
+    np.add.at(means, np.asarray(labels), probabilities)
+    means /= np.maximum(np.bincount(labels, minlength=num_classes), 1)[:, np.newaxis]
+    first, second = np.triu_indices(num_classes, 1)
+    likeness = (means + means.T)[first, second]
+    # Of equally alike ones, those that are nearest anyway.
+    order = np.lexsort((first, second - first, -likeness))
+    # Every chain by the class at either end of it; what is inside can join no more.
+    chains = {label: [label] for label in range(num_classes)}
+    for left, right in zip(first[order].tolist(), second[order].tolist()):
+        one, other = chains.get(left), chains.get(right)
+        if one is None or other is None or one is other:
+            continue
+        head = one if one[-1] == left else one[::-1]
+        joined = head + (other if other[0] == right else other[::-1])
+        del chains[left], chains[right]
+        chains[joined[0]] = chains[joined[-1]] = joined
+    chain = next(iter(chains.values()))
+    return min(chain, chain[::-1])
+
+
+def rank_by_confidence(
+    probabilities: np.ndarray, labels: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the photos answered wrong, and those answered right.
+
+    Returns:
+        indices of photos, int: the mistakes, the most confident first, and the right
+        answers, the least confident first.
+    """
+    confidences = probabilities.max(axis=1)
+    is_right = true_class_ranks(probabilities, labels) == 0
+    order = np.argsort(confidences, kind="stable")
+    most_confident = np.argsort(-confidences, kind="stable")
+    return most_confident[~is_right[most_confident]], order[is_right[order]]
 
 
 def wilson_interval(successes: int, trials: int) -> tuple[float, float]:

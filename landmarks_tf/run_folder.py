@@ -5,6 +5,7 @@ it is written. No TensorFlow.
 """
 
 import contextlib
+import csv
 import json
 import os
 import platform
@@ -25,6 +26,7 @@ HISTORY = "history.csv"
 CURVES = "curves.png"
 METRICS = "metrics.json"
 CONFUSION = "confusion.png"
+REPORT = "report.html"
 PARITY = "parity.json"
 VECTORS = "vectors"
 MODEL_CARD = "MODEL_CARD.md"
@@ -136,6 +138,19 @@ def load_class_names(path: Path) -> tuple[str, ...]:
     except UnicodeDecodeError as error:
         raise InvalidInput(f"{path} is not a text file in UTF-8") from error
     return tuple(text.removesuffix("\n").split("\n"))
+
+
+def load_history(run_dir: Path) -> list[dict[str, float]]:
+    """Returns the rows of `history.csv`, an epoch each; none where it is missing."""
+    path = run_dir / HISTORY
+    if not path.exists():
+        return []
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        return [{k: float(v or "nan") for k, v in row.items()} for row in rows]
+    except (ValueError, TypeError) as error:  # what stands there is no number
+        raise InvalidInput(f"{path} is damaged: delete it to go on") from error
 
 
 def load_metrics(run_dir: Path) -> dict:

@@ -1,5 +1,7 @@
 """Tests a trained recogniser on the photos of a split, or on a folder of others.
 
+Writes a page with the figures and with photos, report.html.
+
 python scripts/evaluate.py --model_dir=saved_models/quickstart
 python scripts/evaluate.py --model_dir=saved_models/mobile --outliers_dir=other_photos
 python scripts/evaluate.py --compare=saved_models/mobile,saved_models/transfer
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING
 import checking
 import command_line
 import rejecting
+import reporting
 from absl import flags
 
 from landmarks_tf import catalog
@@ -21,9 +24,11 @@ from landmarks_tf.catalog import Catalog
 from landmarks_tf.errors import InvalidInput
 
 if TYPE_CHECKING:
+    import keras
     import numpy as np
 
 flags.adopt_module_key_flags(rejecting)
+flags.adopt_module_key_flags(reporting)
 _MODEL_DIR = flags.DEFINE_string("model_dir", None, "Run folder.")
 _COMPARE = flags.DEFINE_list(
     "compare",
@@ -51,8 +56,12 @@ def main(arguments: list[str]) -> None:
 
 
 def evaluate(run_dir: Path) -> None:
-    """Prints the metrics of a run, and writes them into its folder."""
+    """Prints the metrics of a run, and writes them and a report into its folder.
+
+    Of photos that are not the run's own only confusion.png is written there.
+    """
     class_names = require_run(run_dir)
+    reporting.refuse_place()
     outliers = rejecting.find_outliers()  # refused before any work
     command_line.load_tensorflow()
     photos, is_own = find_photos(run_dir / run_folder.SPLIT, class_names)
@@ -60,7 +69,8 @@ def evaluate(run_dir: Path) -> None:
     from landmarks_tf import evaluation
     from landmarks_tf import plots
 
-    probabilities = answer(run_dir, photos, _SPLIT.value)
+    model = load_model(run_dir, class_names)
+    probabilities = answer(model, photos, _SPLIT.value)
     labels = photos.labels(_SPLIT.value)
     metrics = evaluation.evaluate_probabilities(probabilities, labels, class_names)
     print_metrics(metrics, evaluation.describe_metrics(metrics))
@@ -71,11 +81,15 @@ def evaluate(run_dir: Path) -> None:
         run_folder.write_metrics(run_dir, **{_SPLIT.value: metrics})
     if outliers:
         data_dir = photos.data_dir if is_own else None
-        set_threshold(run_dir, outliers, class_names, data_dir)
+        set_threshold(run_dir, model, outliers, class_names, data_dir)
+    reporting.write_report(
+        run_dir, model, photos, probabilities, metrics, is_own, _BATCH_SIZE.value
+    )
 
 
 def set_threshold(
     run_dir: Path,
+    model: "keras.Model",
     outliers: list[Path],
     class_names: tuple[str, ...],
     data_dir: Path | None,
@@ -84,7 +98,7 @@ def set_threshold(
     names = ["validation", "test"]
     path = run_dir / run_folder.SPLIT
     photos = split_file.load_split(path, class_names, data_dir, names)
-    answers = {name: answer(run_dir, photos, name) for name in names}
+    answers = {name: answer(model, photos, name) for name in names}
     rejecting.set_threshold(run_dir, outliers, answers)
     print("written into metrics.json; export.py writes it into the exported files")
 
@@ -103,7 +117,8 @@ def compare(first: Path, second: Path) -> None:
     labels = photos.labels(_SPLIT.value)
     is_right = []
     for run_dir in (first, second):
-        probabilities = answer(run_dir, photos, _SPLIT.value)
+        model = load_model(run_dir, class_names)
+        probabilities = answer(model, photos, _SPLIT.value)
         metrics = evaluation.evaluate_probabilities(probabilities, labels, class_names)
         print(f"{run_dir}: {evaluation.describe_metrics(metrics)}", flush=True)
         is_right.append(evaluation.true_class_ranks(probabilities, labels) == 0)
@@ -141,12 +156,16 @@ def refuse_trained_on(photos: Catalog, *run_dirs: Path) -> None:
                 )
 
 
-def answer(run_dir: Path, photos: Catalog, name: str) -> "np.ndarray":
-    """Returns a run's probabilities for the photos of a split, in their order."""
+def load_model(run_dir: Path, class_names: tuple[str, ...]) -> "keras.Model":
     from landmarks_tf import models
+
+    return models.load_model(run_dir / run_folder.MODEL, len(class_names))
+
+
+def answer(model: "keras.Model", photos: Catalog, name: str) -> "np.ndarray":
+    """Returns a model's probabilities for the photos of a split, in their order."""
     from landmarks_tf import pipeline
 
-    model = models.load_model(run_dir / run_folder.MODEL, len(photos.class_names))
     dataset = pipeline.make_dataset(
         photos, name, model.input_shape[1:3], _BATCH_SIZE.value
     )

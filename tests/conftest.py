@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from html.parser import HTMLParser
 from pathlib import Path
 
 import hypothesis
@@ -25,6 +26,37 @@ TOY_FLAGS = (
     # The others take seconds, and have tests of their own.
     "--formats=saved_model,float32",
 )
+
+
+# Tags of HTML that need no end.
+UNCLOSED = {"meta", "img", "br", "wbr", "td", "th", "tr"}
+
+
+class Page(HTMLParser):
+    """A page's tags, text and what it refers to; sees that tags are closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.references: list[str | None] = []
+        self.text = ""
+        self.open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+        self.references += [v for k, v in attrs if k in ("src", "href")]
+        if tag not in UNCLOSED:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in UNCLOSED:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
 
 
 def run_script(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:

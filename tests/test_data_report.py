@@ -1,10 +1,10 @@
 import base64
 import io
 import json
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from conftest import Page
 from PIL import Image
 
 from landmarks_tf.catalog import load_catalog
@@ -13,33 +13,6 @@ from landmarks_tf.data_report import load_thumbnails
 from landmarks_tf.data_report import write_html
 from landmarks_tf.data_report import write_json
 from landmarks_tf.inspection import inspect_photos
-
-VOID = {"meta", "img", "br", "circle", "path", "td", "tr"}
-
-
-class Page(HTMLParser):
-    """Counts tags and what they refer to; sees that tags are closed."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags = []
-        self.references = []
-        self.text = ""
-        self.open = []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.references += [v for k, v in attrs if k in ("src", "href")]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        if tag not in VOID:
-            assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text += data
 
 
 @pytest.fixture

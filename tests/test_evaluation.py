@@ -97,3 +97,60 @@ def test_calibration_error_by_hand():
     error = evaluation.calibration_error(probabilities, [0, 1, 0, 0])
     assert error == pytest.approx((2 * 0.4 + 2 * 0.5) / 4)
     assert evaluation.calibration_error(np.eye(2), [0, 1]) == 0
+
+
+def test_calibration_bins_by_hand():
+    probabilities = np.array([[0.9, 0.1], [0.88, 0.12], [0.5, 0.5], [1.0, 0.0]])
+    counts, confidences, accuracies = evaluation.calibration_bins(
+        probabilities, [0, 1, 0, 0]
+    )
+    expected = np.zeros(15, int)
+    expected[[7, 13, 14]] = 1, 2, 1
+    assert counts.tolist() == expected.tolist()
+    assert confidences[[7, 13, 14]] == pytest.approx([0.5, 0.89, 1.0])
+    assert accuracies[[7, 13, 14]] == pytest.approx([1.0, 0.5, 1.0])
+    assert not confidences[counts == 0].any() and not accuracies[counts == 0].any()
+
+
+def test_confused_classes_stand_side_by_side():
+    # 0 and 3 are confused most, then 3 and 1, then 2 and 4; 1 with 0, which has to go.
+    likeness = {(0, 3): 0.4, (3, 1): 0.3, (1, 0): 0.2, (2, 4): 0.1}
+    probabilities = np.eye(6)
+    for (label, other), share in likeness.items():
+        probabilities[label, other] = share
+        probabilities[label, label] -= share
+    order = evaluation.order_by_confusion(probabilities, range(6))
+    assert order == [0, 3, 1, 2, 4, 5]
+
+
+def test_the_most_confused_pair_is_always_side_by_side():
+    rng = np.random.default_rng(0)
+    for num_classes in (2, 3, 7, 12):
+        probabilities = rng.dirichlet(np.full(num_classes, 0.3), 60)
+        labels = rng.integers(0, num_classes, 60)
+        order = evaluation.order_by_confusion(probabilities, labels)
+        assert sorted(order) == list(range(num_classes))
+        assert order[0] < order[-1]
+        means = np.array(
+            [
+                probabilities[labels == label].mean(axis=0)
+                for label in range(num_classes)
+            ]
+        )
+        likeness = np.triu(means + means.T, 1)
+        one, other = np.unravel_index(likeness.argmax(), likeness.shape)
+        assert abs(order.index(one) - order.index(other)) == 1
+
+
+def test_classes_without_photos_have_a_place_in_the_order():
+    assert evaluation.order_by_confusion(np.eye(4)[[1, 1]], [1, 1]) == [0, 1, 2, 3]
+    assert evaluation.order_by_confusion(np.ones((2, 1)), [0, 0]) == [0]
+
+
+def test_photos_are_ranked_by_how_sure_their_answers_are():
+    probabilities = np.array(
+        [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7], [0.2, 0.8], [0.5, 0.5]]
+    )
+    mistakes, right = evaluation.rank_by_confidence(probabilities, [0, 0, 0, 1, 0, 1])
+    assert mistakes.tolist() == [2, 4, 5]
+    assert right.tolist() == [1, 3, 0]

@@ -10,14 +10,14 @@ import landmarks_tf
 PACKAGE = Path(landmarks_tf.__file__).parent
 # A module may import those before it; of the last four none imports another.
 ORDER = (
-    "errors wording architectures options file_cache catalog split split_file "
-    "preprocessing photo_input duplicates inspection graph_preprocessing "
-    "graph_resizing graph_inspection tflite_file tflite_metadata backbones models "
-    "explanation evaluation calibration parity plots contact_sheet run_folder litert "
-    "classifier model_card sample_parts sample_scenes sample_photo vectors "
-    "sample_data data_check data_report quarantine download augmentation features "
-    "distillation checkpoints pixel_cache epochs served_model quantization pipeline "
-    "training exporting prediction"
+    "errors wording architectures options file_cache web_page catalog split "
+    "split_file preprocessing photo_input conditions duplicates inspection "
+    "graph_preprocessing graph_resizing graph_inspection tflite_file tflite_metadata "
+    "backbones models explanation evaluation calibration parity plots charts report "
+    "contact_sheet run_folder litert classifier server model_card sample_parts "
+    "sample_scenes sample_photo vectors sample_data data_check data_report quarantine "
+    "download augmentation features distillation checkpoints pixel_cache epochs "
+    "served_model quantization pipeline training exporting prediction"
 ).split()
 BUILDERS = set(ORDER[-4:])
 
@@ -77,7 +77,7 @@ def test_every_recipe_opens_with_its_command():
 
 def test_importing_the_package_imports_no_tensorflow():
     code = (
-        "import sys, landmarks_tf, landmarks_tf.prediction; "
+        "import sys, landmarks_tf, landmarks_tf.prediction, landmarks_tf.report; "
         "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -1,4 +1,5 @@
 import json
+import math
 import re
 
 import pytest
@@ -191,3 +192,16 @@ def test_parity_is_kept_for_files_that_are_there(tmp_path):
     run_folder.write_parity(tmp_path, float32={"faults": []})
     record = json.loads((tmp_path / "parity.json").read_text())
     assert record == {"int8": {"faults": []}, "float32": {"faults": []}}
+
+
+def test_the_history_is_read_back_with_gaps_where_nothing_stands(tmp_path):
+    assert run_folder.load_history(tmp_path) == []
+    path = tmp_path / run_folder.HISTORY
+    path.write_text("epoch,loss,late\n1,0.5,\n2,0.25,3\n")
+    first, second = run_folder.load_history(tmp_path)
+    assert (first["loss"], second) == (0.5, {"epoch": 2, "loss": 0.25, "late": 3})
+    assert math.isnan(first["late"])
+    for damaged in ("epoch,loss\n1,much\n", "epoch\n1,2\n"):
+        path.write_text(damaged)
+        with pytest.raises(InvalidInput, match="history.csv is damaged"):
+            run_folder.load_history(tmp_path)

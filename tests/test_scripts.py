@@ -18,6 +18,7 @@ from ai_edge_litert.interpreter import Interpreter
 from conftest import COLORS
 from conftest import ROOT
 from conftest import TOY_FLAGS
+from conftest import Page
 from conftest import draw
 from conftest import draw_classes
 from conftest import run_script
@@ -411,11 +412,27 @@ def test_evaluate_repeats_the_metrics_of_the_run(run_dir, colored_dir, tmp_path)
     before = json.loads((own / "metrics.json").read_text())
     result = run_script("evaluate", f"--model_dir={own}", "--batch_size=4")
     assert result.returncode == 0, result.stderr
+    assert result.stdout.endswith(f"\nreport: {own / 'report.html'}\n")
+    page = Page((own / "report.html").read_text(encoding="utf-8"))
+    assert set(page.open) <= {"html"}
+    assert all(r.startswith("data:image/jpeg;base64,") for r in page.references)
+    # The least certain right answers with where the network looks, and worse photos.
+    assert len(page.references) == 2 * 12 + 10
+    for text in (
+        "How good is run?",
+        f"its own test photos, of {colored_dir.name}",
+        "The same 15 photos",
+        # Of its own photos as they are the model knows what it is said to know.
+        "as it is100.0%79.6\u2013100.0%",
+    ):
+        assert text in page.text
     assert "  100.0% of 5    1.green\n" in result.stdout
     assert re.search("^test: top-1 100.0% .*15 photos$", result.stdout, re.M)
     after = json.loads((own / "metrics.json").read_text())
     assert after["test"]["loss"] == pytest.approx(before["test"]["loss"], abs=1e-5)
-    result = run_script("evaluate", f"--model_dir={own}", "--split=validation")
+    result = run_script(
+        "evaluate", f"--model_dir={own}", "--split=validation", "--condition_photos=0"
+    )
     assert re.search("^validation: .*, 3 photos$", result.stdout, re.M)
 
 
@@ -458,9 +475,41 @@ def test_evaluate_takes_other_photos_and_leaves_the_run_alone(
     assert "left out 1 photos: 1 cannot be read\n" in result.stderr
     assert re.search("^test: top-1 .*, 6 photos$", result.stdout, re.M)
     assert (own / "metrics.json").read_bytes() == before
+    assert "no report: these photos are not the run's own" in result.stdout
+    assert not (own / "report.html").exists()
     (other / "9.violet").mkdir()
     result = run_script("evaluate", f"--model_dir={own}", f"--data_dir={other}")
     assert_refused(result, "9.violet: training never saw this class")
+
+
+def test_a_report_goes_where_it_is_wanted_and_an_old_one_stays_till_then(
+    run_dir, tmp_path
+):
+    own, other = tmp_path / "run", tmp_path / "<others>"
+    page = tmp_path / "page.html"
+    shutil.copytree(run_dir, own)
+    draw_classes(other, 2, np.random.default_rng(7))
+    command = ["evaluate", f"--model_dir={own}", f"--data_dir={other}"]
+    for place, message in (
+        (tmp_path, "`report` must be a file. Received: .*, a folder"),
+        (tmp_path / "nowhere" / "page.html", "in a folder that is not there"),
+    ):
+        assert_refused(run_script(*command, f"--report={place}"), message)
+    page.write_text("older")
+    flags = [f"--report={page}", "--condition_photos=3"]
+    history = own / "history.csv"
+    history.write_text("epoch,loss\n1,much\n")
+    refused = run_script(*command, *flags)
+    assert_refused(refused, "history.csv is damaged: delete it to go on")
+    assert page.read_text() == "older"
+    history.unlink()
+    result = run_script(*command, *flags)
+    assert result.returncode == 0, result.stderr
+    assert f"report: {page}\n" in result.stdout
+    text = Page(page.read_text(encoding="utf-8")).text
+    assert "other test photos, of <others>" in text and "The same 3 photos" in text
+    assert "epoch" not in text
+    assert not list(tmp_path.glob("unfinished*"))
 
 
 def test_export_writes_the_files_again(run_dir, tmp_path):

@@ -1,0 +1,81 @@
+"""What all pages are made of: style, escaped text, pictures inside the page.
+
+A page is one file that needs no other and no network, in light and dark.
+"""
+
+import base64
+import html
+import io
+
+from PIL import Image
+
+_QUALITY = 75
+_STYLE = """
+:root { color-scheme: light dark; --text: #222; --page: #fff; --muted: #666;
+  --line: #bbb; --faint: #eee; --blue: #3b75af; --orange: #ef8636; --bad: #b3261e;
+  --good: #1a7f37; }
+@media (prefers-color-scheme: dark) { :root { --text: #ddd; --page: #17191c;
+  --muted: #a3a3a3; --line: #555; --faint: #2b2e33; --blue: #6aa5e0;
+  --bad: #f2857c; --good: #5dbb78; } }
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 70em;
+  padding: 0 1em; color: var(--text); background: var(--page);
+  -webkit-text-size-adjust: 100%; text-size-adjust: 100%; }
+h1 { font-size: 1.5em; overflow-wrap: anywhere; }
+h2 { font-size: 1.15em; margin-top: 2em; }
+table { border-collapse: collapse; } td { padding: .15em .6em .15em 0; }
+figure { display: inline-block; margin: 0 .6em .6em 0; vertical-align: top; }
+figcaption, .path { font-size: 12px; color: var(--muted); overflow-wrap: anywhere; }
+img { display: block; border-radius: 3px; }
+.problem { color: var(--bad); } .clean { color: var(--good); }
+svg text { font-size: 11px; fill: var(--muted); }
+"""
+
+
+def begin_page(title: str, style: str = "") -> str:
+    """Returns a page's first lines, its title as a headline.
+
+    Args:
+        title: text.
+        style: CSS beside that of all pages.
+    """
+    name = escape(title)
+    return (
+        f'<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>{name}</title>\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<style>{_STYLE}{style}</style><h1>{name}</h1>"
+    )
+
+
+def escape(text: str) -> str:
+    """Returns text as it stands in a page or an attribute."""
+    # A file's name may hold bytes that are no text.
+    return html.escape(text.encode("utf-8", "replace").decode())
+
+
+def encode_thumbnail(picture: Image.Image, side: int) -> str:
+    """Returns a small JPEG in Base64.
+
+    Args:
+        picture: RGB, which stays as it is.
+        side: of the small one, in pixels, at most.
+    """
+    small = picture.copy()
+    small.thumbnail((side, side))
+    file = io.BytesIO()
+    small.save(file, "JPEG", quality=_QUALITY)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def show_picture(data: str, description: str) -> str:
+    """Returns the element of a JPEG.
+
+    Args:
+        data: of `encode_thumbnail`.
+        description: text in place of the picture.
+    """
+    return f'<img alt="{escape(description)}" src="data:image/jpeg;base64,{data}">'
+
+
+def show_figure(pictures: str, caption: str) -> str:
+    """Returns the element of pictures with a caption, both of which are HTML."""
+    return f"<figure>{pictures}<figcaption>{caption}</figcaption></figure>"

@@ -1,0 +1,146 @@
+import base64
+import io
+import re
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import pytest
+from conftest import Page
+from PIL import Image
+
+from landmarks_tf import evaluation
+from landmarks_tf import report
+from landmarks_tf.conditions import ConditionResult
+
+NAMES = ('<b onclick="x">$x_1$</b>', "Porto & Clerigos", "Eiffel Tower", "Petra", "Aix")
+# Of the first two, one of each is taken for the other; Aix has no photo.
+LABELS = [0, 0, 0, 3, 3, 2, 2, 1, 1]
+ANSWERS = [0, 0, 3, 3, 0, 2, 2, 1, 2]
+
+
+@pytest.fixture
+def found():
+    probabilities = np.full((len(LABELS), len(NAMES)), 0.05)
+    probabilities[np.arange(len(LABELS)), ANSWERS] = 0.8
+    picture = Image.new("RGB", (900, 600), "red")
+    shown = [
+        report.ShownPhoto(
+            f"test/a/<script>{index}.jpg", NAMES[0], "Petra", 0.9, picture, picture
+        )
+        for index in range(2)
+    ]
+    return report.Evaluation(
+        run_name="<mobile>",
+        day=date(2026, 3, 4),
+        photos="its own test photos, of <here>",
+        names=NAMES,
+        metrics=evaluation.evaluate_probabilities(probabilities, LABELS, NAMES),
+        probabilities=probabilities,
+        labels=LABELS,
+        history=[dict.fromkeys(("loss", "val_loss", "accuracy", "val_accuracy"), 0.5)],
+        mistakes=shown,
+        unsure=shown[:1],
+        conditions=[
+            ConditionResult("as it is", 8, 10, picture),
+            ConditionResult("<dark>", 5, 10, picture),
+            ConditionResult("turned", 8, 10, picture.resize((300, 200))),
+        ],
+    )
+
+
+def test_the_page_stands_alone(found):
+    html = report.build_page(found)
+    page = Page(html)
+    assert set(page.open) <= {"html"}
+    assert not {"script", "link", "iframe", "object"} & set(page.tags)
+    assert "://" not in html and "url(" not in html and "@import" not in html
+    # Two pictures a photo, one a condition.
+    assert len(page.references) == 2 * 3 + 3
+    for reference in page.references:
+        kind, data = reference.split(",")
+        assert kind == "data:image/jpeg;base64"
+        with Image.open(io.BytesIO(base64.b64decode(data))) as image:
+            assert max(image.size) <= 200
+
+
+def test_names_and_paths_are_shown_as_they_are(found):
+    page = Page(report.build_page(found))
+    for text in (*NAMES[:4], "How good is <mobile>?", "of <here>", "<dark>"):
+        assert text in page.text
+    assert "test/a/<script>1.jpg" in page.text
+    assert not {"onclick"} & {name for name, _ in page.attributes}
+
+
+def test_the_headline_has_the_figures(found):
+    text = Page(report.build_page(found)).text
+    assert "Asked on 2026-03-04 about its own test photos" in text
+    low, high = evaluation.wilson_interval(6, 9)
+    assert f"66.7%top-1 (95 % interval {low:.1%} to {high:.1%})" in text
+    assert "9photos of 5 landmarks" in text
+    assert f"{found.metrics['calibration_error']:.3f}calibration error" in text
+
+
+def test_the_worst_landmark_comes_first_and_confused_ones_side_by_side(found):
+    text = Page(report.build_page(found)).text
+    bars = text[text.index("Accuracy by landmark") :]
+    places = [bars.index(NAMES[label]) for label in (3, 1, 0, 2)]
+    # Half of Petra and of Porto, two thirds of the first, all of the Tower.
+    assert sorted(places[:2]) + places[2:] == sorted(places)
+    assert "No photos of 1 landmarks" in text
+    matrix = text[text.index("true ↓") - 300 : text.index("true ↓")]
+    order = sorted((label for label in range(4)), key=lambda i: matrix.rfind(NAMES[i]))
+    assert abs(order.index(0) - order.index(3)) == 1
+    assert abs(order.index(1) - order.index(2)) == 1
+
+
+def test_conditions_are_compared_with_the_photos_as_they_are(found):
+    html = report.build_page(found)
+    rows = re.findall(r"<tr><td>(.*?)</tr>", html)
+    cells = [re.sub(r"<td[^>]*>", "|", row).split("|") for row in rows]
+    low, high = evaluation.wilson_interval(5, 10)
+    assert [row[0] for row in cells] == ["as it is", "&lt;dark&gt;", "turned"]
+    assert [row[1] for row in cells] == ["80.0%", "50.0%", "80.0%"]
+    assert cells[1][2:] == [f"{100 * low:.1f}&ndash;{high:.1%}", "\u221230.0"]
+    assert [cells[0][3], cells[2][3]] == ["", "0"]
+    assert "The same 10 photos" in html and "turned, 300&times;200" in html
+
+
+def test_what_is_not_there_is_left_out(found):
+    bare = replace(found, history=[], conditions=[], mistakes=[])
+    text = Page(report.build_page(bare)).text
+    assert "Training" not in text and "When photos are worse" not in text
+    assert "The most confident mistakesNone." in text.replace("\n", "")
+
+
+def test_without_overlays_the_page_says_why(found):
+    mistakes = [replace(photo, overlay=None) for photo in found.mistakes]
+    sentence = "It cannot be <shown>."
+    page = Page(
+        report.build_page(
+            replace(found, mistakes=mistakes, unsure=[], no_overlays=sentence)
+        )
+    )
+    assert sentence in page.text and "Grad-CAM" not in page.text
+    assert len(page.references) == 2 + 3
+
+
+def test_of_very_many_classes_those_that_are_confused_are_drawn(found):
+    num_classes = 230
+    names = [f"Landmark {index}" for index in range(num_classes)]
+    probabilities = np.eye(num_classes)
+    probabilities[[3, 5]] = probabilities[[5, 3]]
+    labels = list(range(num_classes))
+    metrics = evaluation.evaluate_probabilities(probabilities, labels, names)
+    many = replace(
+        found,
+        names=names,
+        metrics=metrics,
+        probabilities=probabilities,
+        labels=labels,
+    )
+    text = Page(report.build_page(many)).text
+    assert "Of 230, 2 are shown that are confused." in text
+    assert "And 30 more, which are better." in text
+    assert "Landmark 3 taken for Landmark 5: 1 of 1 photos" in text
+    assert "Landmark 7 is Landmark 7" not in text
