@@ -1,6 +1,9 @@
 """Where in a photo a network sees what it answers: Grad-CAM.
 
-Selvaraju et al., Grad-CAM: Visual Explanations from Deep Networks, ICCV 2017.
+Selvaraju et al., Grad-CAM: Visual Explanations from Deep Networks, ICCV 2017, with the
+gradient of each place for itself, as in HiResCAM (Draelos and Carin, arXiv 2011.08891,
+2020): where a linear layer follows the average of the maps the two are the same; of a
+small network with three dense layers Grad-CAM left half the photos without heat.
 """
 
 import keras
@@ -14,10 +17,12 @@ from landmarks_tf.errors import InvalidInput
 
 # Maps of fewer values a side tell left from right and little more.
 _MIN_SIDE = 5
-# A backbone is a network among the layers.
-_CONVOLUTIONS = (keras.layers.Conv2D, keras.Model)
+# A backbone is a network among the layers, and ends with an activation.
+_ACTIVATIONS = (keras.layers.ReLU, keras.layers.Activation, keras.Model)
 _TOLERANCE = 1e-3
 _COLORS = "turbo"
+# Of its range: beyond, red darkens to brown.
+_HOTTEST = 0.9
 _OPACITY = 0.6
 
 
@@ -29,26 +34,26 @@ class GradCam:
             another, some of which may be networks.
 
     Raises:
-        InvalidInput: if the layers do not follow one another, or none is a
-            convolution.
+        InvalidInput: if the layers do not follow one another, or none is an
+            activation of maps.
     """
 
     def __init__(self, model: keras.Model) -> None:
         # Of logits: the gradient of a probability near 1 vanishes in float32.
         network = models.build_logits_model(model)
         layers = _layers(network)
-        convolved = [
+        active = [
             place
             for place, values in enumerate(_outputs(network))
-            if isinstance(layers[place], _CONVOLUTIONS) and _is_map(values)
+            if _is_activation(layers[place]) and _is_map(values)
         ]
-        if not convolved:
+        if not active:
             raise InvalidInput(
-                "`explain` needs a model with a convolution whose maps have at least "
+                "`explain` needs a model with activations in maps of at least "
                 f"{_MIN_SIDE} values a side"
             )
-        self._before = layers[: convolved[-1] + 1]
-        self._after = layers[convolved[-1] + 1 :]
+        self._before = layers[: active[-1] + 1]
+        self._after = layers[active[-1] + 1 :]
         spec = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32)
         self._heat = tf.function(self._find_heat, input_signature=[spec])
 
@@ -69,9 +74,13 @@ class GradCam:
         maps = _apply(self._before, images)
         with tf.GradientTape() as tape:
             tape.watch(maps)
-            score = tf.reduce_max(_apply(self._after, maps))
-        weights = tf.reduce_mean(tape.gradient(score, maps), axis=(1, 2), keepdims=True)
-        return tf.nn.relu(tf.reduce_sum(maps * weights, axis=-1))[0]
+            logits = _apply(self._after, maps)[0]
+            answer = tf.argmax(logits)
+            others = tf.concat([logits[:answer], logits[answer + 1 :]], axis=0)
+            # What speaks for all landmarks alike speaks for none.
+            score = logits[answer] - tf.reduce_logsumexp(others)
+        gradient = tape.gradient(score, maps)
+        return tf.nn.relu(tf.reduce_sum(maps * gradient, axis=-1))[0]
 
 
 def overlay(picture: Image.Image, heat: np.ndarray) -> Image.Image:
@@ -83,7 +92,9 @@ def overlay(picture: Image.Image, heat: np.ndarray) -> Image.Image:
     """
     enlarged = Image.fromarray(heat).resize(picture.size, Image.Resampling.BICUBIC)
     values = np.clip(np.asarray(enlarged), 0, 1)
-    colors = (matplotlib.colormaps[_COLORS](values)[..., :3] * 255).astype(np.uint8)
+    colors = (matplotlib.colormaps[_COLORS](values * _HOTTEST)[..., :3] * 255).astype(
+        np.uint8
+    )
     opacity = Image.fromarray((values * (_OPACITY * 255)).astype(np.uint8))
     return Image.composite(Image.fromarray(colors), picture, opacity)
 
@@ -112,6 +123,13 @@ def _outputs(network: keras.Model) -> list[tf.Tensor]:
 
 def _layers(network: keras.Model) -> list[keras.Layer]:
     return [x for x in network.layers if not isinstance(x, keras.layers.InputLayer)]
+
+
+def _is_activation(layer: keras.Layer) -> bool:
+    """Returns whether a layer's values say what is there, and are 0 where it is not."""
+    if isinstance(layer, keras.layers.Conv2D):
+        return layer.activation is not keras.activations.linear
+    return isinstance(layer, _ACTIVATIONS)
 
 
 def _is_map(values: tf.Tensor) -> bool:

@@ -71,9 +71,30 @@ def test_the_overlay_colours_what_is_hot_and_leaves_the_rest():
     assert (abs(drawn[:, :10] - (100, 110, 120)).sum(axis=-1) > 60).all()
 
 
+def test_maps_are_taken_after_their_activation():
+    layers = [
+        keras.Input((SIDE, SIDE, 3)),
+        keras.layers.Conv2D(4, 3, padding="same", activation="relu"),
+        keras.layers.Conv2D(4, 3, padding="same", use_bias=False),
+        keras.layers.MaxPooling2D(4),
+        keras.layers.BatchNormalization(),
+        keras.layers.ReLU(),
+        keras.layers.Conv2D(4, 3, padding="same", use_bias=False),
+        keras.layers.MaxPooling2D(4),
+        keras.layers.BatchNormalization(),
+        keras.layers.ReLU(),
+        keras.layers.GlobalAveragePooling2D(),
+        keras.layers.Dense(2, activation="softmax"),
+    ]
+    heat = explanation.GradCam(keras.Sequential(layers)).find_heat(
+        np.random.default_rng(0).random((SIDE, SIDE, 3), np.float32)
+    )
+    assert heat.shape == (16, 16)  # of the first ReLU layer: the second's are too small
+
+
 def test_refuses_a_model_without_maps():
     layers = [keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(2)]
-    with pytest.raises(InvalidInput, match="^`explain` needs a model with a convolu"):
+    with pytest.raises(InvalidInput, match="^`explain` needs a model with activations"):
         explanation.GradCam(keras.Sequential(layers))
 
 
