@@ -1,24 +1,48 @@
-"""The state of a run after each epoch, from which it goes on as if never stopped.
+"""The state of a run, from which it goes on as if never stopped.
 
-Owns what is kept, how it appears whole, and which epoch is the best.
+Written after each epoch, and within one where a user asks a run to stop. Owns what is
+kept, how it appears whole, and which epoch is the best.
 """
 
 import json
 import math
 import shutil
+import threading
 import time
 from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import asdict
 from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 
 from landmarks_tf import distillation
+from landmarks_tf.errors import Interrupted
 from landmarks_tf.errors import InvalidInput
 
 BEST = "best.weights.h5"
 _LAST = "last.keras"
 _PROGRESS = "progress.json"
+
+
+@dataclass(frozen=True)
+class PartialEpoch:
+    """How far an epoch has come that was stopped.
+
+    Attributes:
+        num_steps: training steps taken, all of them where validation was stopped.
+        logs: the metrics of training after them.
+        metric_states: what the metrics have summed up until then.
+        seconds: spent in them.
+    """
+
+    num_steps: int
+    logs: Mapping[str, float]
+    metric_states: Sequence[Any]
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -29,12 +53,14 @@ class Progress:
         history: for each finished epoch its `loss`, `accuracy`, `val_loss`,
             `val_accuracy` and `learning_rate`.
         is_over: whether early stopping or the last epoch ended it.
-        seconds: spent in training steps, without validation.
+        seconds: spent in training steps of finished epochs, without validation.
+        partial: of the next epoch, if it was stopped.
     """
 
     history: tuple[Mapping[str, float], ...] = ()
     is_over: bool = False
     seconds: float = 0.0
+    partial: PartialEpoch | None = None
 
     @property
     def num_epochs(self) -> int:
@@ -56,7 +82,7 @@ class Progress:
 
 
 def find_checkpoint(checkpoints_dir: Path) -> Path | None:
-    """Returns the folder of the last finished epoch, or None."""
+    """Returns the folder of the last state that was written, or None."""
     return max(checkpoints_dir.glob("epoch_*"), default=None)
 
 
@@ -66,7 +92,13 @@ def load_progress(checkpoints_dir: Path) -> Progress:
     if checkpoint is None:
         return Progress()
     record = json.loads((checkpoint / _PROGRESS).read_text(encoding="utf-8"))
-    return Progress(tuple(record["history"]), record["is_over"], record["seconds"])
+    partial = record["partial"]
+    return Progress(
+        tuple(record["history"]),
+        record["is_over"],
+        record["seconds"],
+        PartialEpoch(**partial) if partial else None,
+    )
 
 
 class CheckpointKeeper(keras.callbacks.Callback):
@@ -77,6 +109,14 @@ class CheckpointKeeper(keras.callbacks.Callback):
     its name when it is whole.
 
     Must stand after `early_stopping` in the list of callbacks.
+
+    Args:
+        checkpoints_dir: where.
+        progress: how far the run had come.
+        early_stopping: of the run.
+        epochs: of the run.
+        stop: set when a user asks the run to stop: `Interrupted` is then raised after
+            the step; `write_partial` is to follow.
     """
 
     def __init__(
@@ -85,13 +125,20 @@ class CheckpointKeeper(keras.callbacks.Callback):
         progress: Progress,
         early_stopping: keras.callbacks.EarlyStopping,
         epochs: int,
+        stop: threading.Event | None = None,
     ) -> None:
         super().__init__()
         self.progress = progress
+        self.is_validating = False
         self._checkpoints_dir = checkpoints_dir
         self._early_stopping = early_stopping
         self._epochs = epochs
-        self._seconds = 0.0
+        self._stop = stop or threading.Event()
+        partial = progress.partial
+        self._num_steps = partial.num_steps if partial else 0
+        self._seconds = partial.seconds if partial else 0.0
+        self._logs: Mapping[str, float] = partial.logs if partial else {}
+        self._metric_states = partial.metric_states if partial else []
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         # EarlyStopping has just forgotten everything; what it saw brings it back.
@@ -99,10 +146,28 @@ class CheckpointKeeper(keras.callbacks.Callback):
             self._early_stopping.on_epoch_end(epoch, row)
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self._begin = time.monotonic()
+        if self._num_steps:
+            # Keras has just reset its metrics; the epoch goes on.
+            for state, value in zip(
+                self.model.metrics_variables, self._metric_states, strict=True
+            ):
+                state.assign(value)
+        self._begin = time.monotonic() - self._seconds
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         self._seconds = time.monotonic() - self._begin
+        self._num_steps += 1
+        self._logs = logs or {}
+        self._stop_if_asked()
+
+    def on_test_begin(self, logs: dict | None = None) -> None:
+        self.is_validating = True
+
+    def on_test_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        self._stop_if_asked()
+
+    def on_test_end(self, logs: dict | None = None) -> None:
+        self.is_validating = False
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         row = {name: float(value) for name, value in (logs or {}).items()}
@@ -116,27 +181,39 @@ class CheckpointKeeper(keras.callbacks.Callback):
             self.model.stop_training or epoch + 1 == self._epochs,
             self.progress.seconds + self._seconds,
         )
-        self._write(epoch)
+        self._num_steps, self._seconds, self._metric_states = 0, 0.0, []
+        self._write(f"epoch_{epoch + 1:06d}", self.progress.best_epoch == epoch)
 
-    def _write(self, epoch: int) -> None:
+    def write_partial(self) -> None:
+        """Writes the state within an epoch, whose weights the model has."""
+        logs = {name: float(value) for name, value in self._logs.items()}
+        states = self._metric_states
+        if not self.is_validating:  # which has reset them
+            states = [x.numpy().tolist() for x in self.model.metrics_variables]
+        partial = PartialEpoch(self._num_steps, logs, states, self._seconds)
+        self.progress = replace(self.progress, partial=partial)
+        name = f"epoch_{self.progress.num_epochs:06d}_step_{self._num_steps:09d}"
+        self._write(name, is_best=False)
+
+    def _stop_if_asked(self) -> None:
+        if self._stop.is_set():
+            raise Interrupted
+
+    def _write(self, name: str, is_best: bool) -> None:
         older = find_checkpoint(self._checkpoints_dir)
         aside = self._checkpoints_dir / "unfinished"
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         network = distillation.student_of(self.model)
         network.save(aside / _LAST)
-        if older is None or self.progress.best_epoch == epoch:
+        if is_best:
             self._save_averaged_weights(aside / BEST)
-        else:
+        elif older is not None and (older / BEST).exists():
             shutil.copyfile(older / BEST, aside / BEST)
-        record = {
-            "history": self.progress.history,
-            "is_over": self.progress.is_over,
-            "seconds": self.progress.seconds,
-            "random_states": [state.numpy().tolist() for state in _states(network)],
-        }
+        states = [state.numpy().tolist() for state in _states(network)]
+        record = asdict(self.progress) | {"random_states": states}
         (aside / _PROGRESS).write_text(json.dumps(record), encoding="utf-8")
-        aside.rename(self._checkpoints_dir / f"epoch_{epoch + 1:06d}")
+        aside.rename(self._checkpoints_dir / name)
         if older is not None:
             shutil.rmtree(older)
 

@@ -1,4 +1,4 @@
-"""The one exception for what a user can put right: a wrong value, file or folder."""
+"""What ends a program in good order: what a user can put right, or asked for."""
 
 
 class InvalidInput(ValueError):
@@ -8,6 +8,10 @@ class InvalidInput(ValueError):
     what came. The scripts print that line and exit; any other exception is a
     defect of the program and keeps its traceback.
     """
+
+
+class Interrupted(KeyboardInterrupt):
+    """A user asked a run to stop, and it did, with its state written."""
 
 
 def first_line(error: Exception) -> str:

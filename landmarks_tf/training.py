@@ -1,6 +1,7 @@
 """`model.fit` that survives being killed. Owns compiling and the call of `fit`."""
 
 import csv
+import threading
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -11,66 +12,129 @@ import keras
 
 from landmarks_tf import checkpoints
 from landmarks_tf import distillation
+from landmarks_tf.errors import Interrupted
 from landmarks_tf.options import TrainingOptions
 
 
 def train_model(
     build: Callable[[], keras.Model],
     options: TrainingOptions,
-    training_data: Any,
+    make_training_data: Callable[[int], Any],
     validation_data: Any,
     checkpoints_dir: Path,
     verbose: int = 1,
     teacher: keras.Model | None = None,
+    stop: threading.Event | None = None,
 ) -> tuple[keras.Model, checkpoints.Progress]:
-    """Trains, or goes on after the last finished epoch found in `checkpoints_dir`.
+    """Trains, or goes on after the last state found in `checkpoints_dir`.
 
     Args:
         build: makes the network, uncompiled.
         options: of the run.
-        training_data: a `tf.data.Dataset` of the batches of all epochs to come, with
-            labels int32 `[batch]` or targets float32 `[batch, num_classes]`.
+        make_training_data: from the first epoch to come to a `tf.data.Dataset` of the
+            batches of all epochs to come, with labels int32 `[batch]` or targets
+            float32 `[batch, num_classes]`.
         validation_data: a `tf.data.Dataset` of the batches of one, likewise.
         checkpoints_dir: where the state after each epoch is kept.
         verbose: as in `keras.Model.fit`.
         teacher: a trained network of the same classes to learn from, besides labels.
+        stop: set to end the run after the step it is in.
 
     Returns:
         the uncompiled float32 model of the best epoch, and the history.
 
     Raises:
         InvalidInput: if the loss is no longer finite.
+        Interrupted: if `stop` was set; the state is written.
     """
+    progress = checkpoints.load_progress(checkpoints_dir)
+    while not progress.is_over:  # twice, if an epoch was stopped: its rest by itself
+        progress = _train_on(
+            build,
+            options,
+            make_training_data(progress.num_epochs),
+            validation_data,
+            checkpoints_dir,
+            verbose,
+            teacher,
+            stop,
+        )
+    return load_best_model(build, checkpoints_dir), progress
+
+
+def _train_on(
+    build: Callable[[], keras.Model],
+    options: TrainingOptions,
+    training_data: Any,
+    validation_data: Any,
+    checkpoints_dir: Path,
+    verbose: int,
+    teacher: keras.Model | None,
+    stop: threading.Event | None,
+) -> checkpoints.Progress:
+    """Trains until the end, or until that of an epoch that was stopped."""
     keras.utils.set_random_seed(options.seed)
     progress = checkpoints.load_progress(checkpoints_dir)
-    if not progress.is_over:
-        epochs_to_come = options.epochs - progress.num_epochs
-        steps_per_epoch = len(training_data) // epochs_to_come
-        checkpoint = checkpoints.find_checkpoint(checkpoints_dir)
-        model = _compiled_model(build, options, steps_per_epoch, teacher)
-        if checkpoint is not None:
-            checkpoints.restore(checkpoint, distillation.student_of(model))
-        early_stopping = keras.callbacks.EarlyStopping(
-            "val_accuracy", mode="max", patience=options.patience_epochs
-        )
-        keeper = checkpoints.CheckpointKeeper(
-            checkpoints_dir, progress, early_stopping, options.epochs
-        )
-        callbacks = [early_stopping, keeper]
-        if options.ema_momentum:
-            callbacks.append(keras.callbacks.SwapEMAWeights())
-        model.fit(
-            _with_targets(training_data, model, options.label_smoothing),
-            initial_epoch=progress.num_epochs,
-            epochs=options.epochs,
-            steps_per_epoch=steps_per_epoch,
-            validation_data=_with_targets(validation_data, model),
-            shuffle=False,  # the dataset is shuffled already
-            callbacks=callbacks,
-            verbose=verbose,
-        )
-        progress = keeper.progress
-    return load_best_model(build, checkpoints_dir), progress
+    first = progress.num_epochs
+    steps_per_epoch = len(training_data) // (options.epochs - first)
+    model = _compiled_model(build, options, steps_per_epoch, teacher)
+    checkpoint = checkpoints.find_checkpoint(checkpoints_dir)
+    if checkpoint is not None:
+        checkpoints.restore(checkpoint, distillation.student_of(model))
+    early_stopping = keras.callbacks.EarlyStopping(
+        "val_accuracy", mode="max", patience=options.patience_epochs
+    )
+    keeper = checkpoints.CheckpointKeeper(
+        checkpoints_dir, progress, early_stopping, options.epochs, stop
+    )
+    callbacks = [early_stopping, keeper]
+    averages = keras.callbacks.SwapEMAWeights()
+    if options.ema_momentum:
+        callbacks.append(averages)
+    validation_data = _with_targets(validation_data, model)
+    partial = progress.partial
+    if partial:
+        training_data = training_data.take(steps_per_epoch).skip(partial.num_steps)
+        # Keras makes its metrics' states, which are to go on, when they see a batch.
+        model.test_on_batch(*next(iter(validation_data)))
+    try:
+        if partial and partial.num_steps == steps_per_epoch:
+            _validate(model, callbacks, validation_data, first, partial.logs)
+        else:
+            model.fit(
+                _with_targets(training_data, model, options.label_smoothing),
+                initial_epoch=first,
+                epochs=first + 1 if partial else options.epochs,
+                steps_per_epoch=len(training_data) if partial else steps_per_epoch,
+                validation_data=validation_data,
+                shuffle=False,  # the dataset is shuffled already
+                callbacks=callbacks,
+                verbose=verbose,
+            )
+    except Interrupted:
+        if keeper.is_validating and options.ema_momentum:
+            averages.on_test_end()  # gives the model its own weights back
+        keeper.write_partial()
+        raise
+    return keeper.progress
+
+
+def _validate(
+    model: keras.Model,
+    callbacks: Sequence[keras.callbacks.Callback],
+    validation_data: Any,
+    epoch: int,
+    logs: Mapping[str, float],
+) -> None:
+    """Ends an epoch that was stopped in its validation, as `fit` does."""
+    model.stop_training = False
+    runner = keras.callbacks.CallbackList(callbacks, model=model)
+    runner.on_train_begin()
+    found = model.evaluate(
+        validation_data, callbacks=runner, return_dict=True, verbose=0
+    )
+    validated = {f"val_{name}": value for name, value in found.items()}
+    runner.on_epoch_end(epoch, {**logs, **validated})
 
 
 def load_best_model(

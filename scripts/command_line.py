@@ -4,16 +4,20 @@ import contextlib
 import io
 import os
 import re
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 from absl import app
 from absl import flags
 
+from landmarks_tf.errors import Interrupted
 from landmarks_tf.errors import InvalidInput
 
 # TensorFlow 2.21 uses oneDNN by itself only on processors with AVX-512 and the like.
@@ -69,14 +73,37 @@ def run(main: Callable[[list[str]], int | None], error_code: int = 1) -> None:
             sys.exit(error_code)
         except (InvalidInput, OSError) as error:
             fail(f"error: {error}")
-        except KeyboardInterrupt:
-            fail("interrupted")
+        except KeyboardInterrupt as error:
+            fail(": ".join(filter(None, ("interrupted", str(error)))))
         except Exception:
             traceback.print_exc()
             sys.exit(error_code)
         sys.exit(exit_code)
 
+    # As Ctrl-C does: what is half-written is removed.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     app.run(guarded, flags_parser=parse)
+
+
+@contextlib.contextmanager
+def stopping_after_a_step() -> Iterator[threading.Event]:
+    """Gives an event that Ctrl-C and SIGTERM set; the second time they interrupt."""
+    stop = threading.Event()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            signal.default_int_handler(number, frame)
+        stop.set()
+
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, ask) for number in signals}
+    try:
+        yield stop
+        if stop.is_set():  # too late for a step
+            raise Interrupted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

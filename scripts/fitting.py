@@ -84,15 +84,20 @@ def fit_images(
         run_dir / run_folder.PIXELS if is_on_disk else None,
     )
     size = options.fitted_size
-    fitted = training.train_model(
-        build,
-        options,
-        pipeline.make_training_dataset(photos, options, earlier.num_epochs, cache),
-        pipeline.make_dataset(photos, "validation", size, options.batch_size, cache),
-        checkpoints_dir,
-        command_line.verbosity(),
-        models.load_model(teacher, len(photos.class_names)) if teacher else None,
+    validation = pipeline.make_dataset(
+        photos, "validation", size, options.batch_size, cache
     )
+    with command_line.stopping_after_a_step() as stop:
+        fitted = training.train_model(
+            build,
+            options,
+            lambda epoch: pipeline.make_training_dataset(photos, options, epoch, cache),
+            validation,
+            checkpoints_dir,
+            command_line.verbosity(),
+            models.load_model(teacher, len(photos.class_names)) if teacher else None,
+            stop,
+        )
     if cache is not None:
         cache.clear()
     return fitted
@@ -122,7 +127,6 @@ def fit_transfer(
     """Trains a head on what the frozen backbone sees, which it sees once."""
     import keras
 
-    from landmarks_tf import checkpoints
     from landmarks_tf import models
     from landmarks_tf import pipeline
     from landmarks_tf import training
@@ -147,23 +151,23 @@ def fit_transfer(
         for name, number in num_views.items()
     }
     checkpoints_dir = run_dir / run_folder.CHECKPOINTS
-    num_epochs = checkpoints.load_progress(checkpoints_dir).num_epochs
-    head, progress = training.train_model(
-        functools.partial(
-            models.build_head, extractor.output_shape[-1], len(photos.class_names)
-        ),
-        options,
-        pipeline.make_feature_training_dataset(
-            features["train"], photos.labels("train"), options, num_epochs
-        ),
-        pipeline.make_feature_dataset(
-            features["validation"][:, 0],
-            photos.labels("validation"),
-            options.batch_size,
-        ),
-        checkpoints_dir,
-        command_line.verbosity(),
+    validation = pipeline.make_feature_dataset(
+        features["validation"][:, 0], photos.labels("validation"), options.batch_size
     )
+    with command_line.stopping_after_a_step() as stop:
+        head, progress = training.train_model(
+            functools.partial(
+                models.build_head, extractor.output_shape[-1], len(photos.class_names)
+            ),
+            options,
+            lambda epoch: pipeline.make_feature_training_dataset(
+                features["train"], photos.labels("train"), options, epoch
+            ),
+            validation,
+            checkpoints_dir,
+            command_line.verbosity(),
+            stop=stop,
+        )
     model = models.join_head(extractor, head)
     if options.fine_tuning_epochs:
         progress = fine_tune(model, trainable, progress, photos, run_dir, options)

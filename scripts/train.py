@@ -221,6 +221,21 @@ def main(arguments: list[str]) -> int:
     command_line.write_flags(
         run_dir / run_folder.FLAGS, split_file=str(output_dir / run_folder.SPLIT)
     )
+    try:
+        return train(listing, run_dir, output_dir, options, outliers)
+    except KeyboardInterrupt as error:
+        how = "go on with the same command and --resume"
+        raise KeyboardInterrupt(how) from error
+
+
+def train(
+    listing: Catalog,
+    run_dir: Path,
+    output_dir: Path,
+    options: TrainingOptions,
+    outliers: list[Path],
+) -> int:
+    """Does the work of a run that was begun, and returns the exit code."""
     command_line.load_tensorflow()
     photos = split_data(listing, run_dir, options)
     model = fit(photos, run_dir, options)

@@ -1,4 +1,5 @@
 import dataclasses
+import threading
 
 import keras
 import numpy as np
@@ -9,6 +10,7 @@ from landmarks_tf import pipeline
 from landmarks_tf import training
 from landmarks_tf.catalog import load_catalog
 from landmarks_tf.catalog import load_evaluation_catalog
+from landmarks_tf.errors import Interrupted
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.models import build_scratch_model
 from landmarks_tf.models import build_transfer_model
@@ -46,16 +48,16 @@ def photos(colored_dir):
     return type(catalog)(colored_dir, catalog.class_names, splits)
 
 
-def train(photos, folder, options=OPTIONS, teacher=None):
-    first_epoch = checkpoints.load_progress(folder).num_epochs
+def train(photos, folder, options=OPTIONS, teacher=None, stop=None):
     return training.train_model(
         lambda: build_scratch_model(options.preset, (64, 64), len(photos.class_names)),
         options,
-        pipeline.make_training_dataset(photos, options, first_epoch),
-        pipeline.make_dataset(photos, "validation", options.image_size, 16),
+        lambda epoch: pipeline.make_training_dataset(photos, options, epoch),
+        pipeline.make_dataset(photos, "validation", options.image_size, 4),
         folder,
         verbose=0,
         teacher=teacher,
+        stop=stop,
     )
 
 
@@ -99,6 +101,57 @@ def test_a_killed_run_resumes_to_the_same_weights_and_history(
     rates = [row["learning_rate"] for row in progress.history]
     assert rates[1:] == sorted(rates[1:], reverse=True)
     assert rates[-1] == pytest.approx(0, abs=1e-9)
+
+
+def ask_to_stop(monkeypatch, stop, moments):
+    """Asks once at each moment: ("train" or "test", epoch counted from 0, batch)."""
+    asked = set()
+    for kind in ("train", "test"):
+        name = f"on_{kind}_batch_begin"
+
+        def begin(self, batch, logs=None, kind=kind):
+            moment = kind, self.progress.num_epochs, batch
+            if moment in moments and moment not in asked:
+                asked.add(moment)
+                stop.set()
+
+        monkeypatch.setattr(checkpoints.CheckpointKeeper, name, begin, raising=False)
+    return asked
+
+
+@pytest.mark.parametrize(
+    "options, is_taught",
+    [(STRONG, False), (STRONG, True)],
+    ids=["strong", "taught"],
+)
+def test_a_run_that_is_asked_to_stop_goes_on_to_the_same_weights_and_history(
+    photos, tmp_path, monkeypatch, options, is_taught
+):
+    options = dataclasses.replace(options, batch_size=8)
+    teacher = build_scratch_model("small", (80, 80), 3) if is_taught else None
+    model, progress = train(photos, tmp_path / "unbroken", options, teacher)
+    stop = threading.Event()
+    # In the first step of all, twice in an epoch, in two validations, in the last step.
+    moments = {
+        *(("train", 0, 0), ("train", 1, 1), ("test", 1, 1), ("test", 2, 0)),
+        *(("train", 3, 2), ("train", 3, 4)),
+    }
+    asked = ask_to_stop(monkeypatch, stop, moments)
+    stopped = tmp_path / "stopped"
+    count = 0
+    while True:
+        stop.clear()
+        try:
+            resumed, resumed_progress = train(photos, stopped, options, teacher, stop)
+            break
+        except Interrupted:
+            count += 1
+            (folder,) = stopped.iterdir()
+            assert "_step_" in folder.name
+    assert count >= 5 and len(asked) == count
+    assert resumed_progress.history == progress.history
+    for old, new in zip(model.weights, resumed.weights):
+        np.testing.assert_array_equal(old, new)
 
 
 def test_a_run_killed_while_writing_a_checkpoint_keeps_the_one_before(
