@@ -66,6 +66,8 @@ def main(model: str, folder: str) -> None:
             }
             print(name, facts[name])
         measuring.report("an answer by POST /predict, median", seconds, **facts)
+        if any(fact["lost"] for fact in facts.values()):
+            sys.exit("photos were lost")
     finally:
         process.terminate()
         process.wait(DEADLINE)

@@ -164,6 +164,17 @@ class Classifier:
             InvalidInput: if the photo cannot be read, the model is no `.keras` file,
                 or its layers branch.
         """
+        picture = photo_input.open_photo(photo)
+        pixels = np.asarray(preprocessing.resize(picture, self.image_size))
+        return self.explain_pixels(pixels, shrink(picture))
+
+    def explain_pixels(self, pixels: np.ndarray, picture: Image.Image) -> Image.Image:
+        """Returns `explain` of a photo that was resized already.
+
+        Args:
+            pixels: of the photo, uint8 `[height, width, 3]` of `image_size`, RGB.
+            picture: the photo, RGB, to be coloured.
+        """
         if self.find_heat is None:
             raise InvalidInput(
                 "`explain` needs the .keras file of a run: a .tflite file has no "
@@ -171,10 +182,8 @@ class Classifier:
             )
         from landmarks_tf import explanation
 
-        picture = photo_input.open_photo(photo)
-        pixels = np.asarray(preprocessing.resize(picture, self.image_size))
         heat = self.find_heat(preprocessing.normalize(pixels))
-        return explanation.overlay(shrink(picture), heat)
+        return explanation.overlay(picture, heat)
 
     def predict_photos(
         self, photos: Iterable[_P] | str | Path
@@ -185,6 +194,11 @@ class Classifier:
             for each photo, in order, the photo with probabilities float32
             `[num_classes]`, or with the reason why it cannot be read.
         """
+        if isinstance(photos, (bytes, np.ndarray, Image.Image)):
+            kind = type(photos).__name__
+            raise InvalidInput(
+                f"`photos` must be a list of photos. Received: one {kind}"
+            )
         if isinstance(photos, (str, Path)):
             rest: Iterator = iter(photo_input.find_photos([photos]))
         else:
@@ -220,8 +234,8 @@ class Classifier:
 
     def top_landmarks(self, probabilities: np.ndarray, k: int) -> Landmarks:
         """Returns the k most likely landmarks of probabilities `[num_classes]`."""
-        if k < 1:
-            raise InvalidInput(f"`k` must be at least 1. Received: k={k}")
+        if not isinstance(k, (int, np.integer)) or k < 1:
+            raise InvalidInput(f"`k` must be an integer of at least 1. Received: k={k}")
         names = wording.human_names(self.class_names)
         order = np.argsort(-probabilities, kind="stable")[:k]
         rows = [(self.class_names[i], names[i], float(probabilities[i])) for i in order]

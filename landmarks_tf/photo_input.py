@@ -5,6 +5,7 @@ No TensorFlow.
 
 import glob
 import io
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
@@ -16,6 +17,11 @@ from landmarks_tf import preprocessing
 from landmarks_tf.catalog import is_photo_name
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.preprocessing import MAX_PIXELS
+
+_KINDS = "JPEG, PNG, WebP, GIF or BMP"
+_LOADING = threading.Lock()
+# By which rounding may leave [0, 1].
+_ROUNDING = 1e-6
 
 # A path, the bytes of a file, an open file, a picture of Pillow's, or pixels: uint8
 # [height, width, 3] in 0..255 or floats in [0, 1], RGB.
@@ -37,10 +43,21 @@ def open_photo(photo: Photo, max_pixels: int = MAX_PIXELS) -> Image.Image:
             return _from_array(photo)
         if isinstance(photo, Image.Image):
             return _from_picture(photo)
-        file = io.BytesIO(photo) if isinstance(photo, bytes) else photo
+        file = photo if isinstance(photo, (str, Path)) else io.BytesIO(_bytes_of(photo))
         return preprocessing.read_photo(file, max_pixels)[1]
     except InvalidInput as error:
         raise InvalidInput(f"{name_photo(photo)}: {error}") from error
+
+
+def _bytes_of(photo: bytes | bytearray | memoryview | IO[bytes]) -> bytes:
+    # Of a file at once: it need not be one that can be read again from its start.
+    contents = photo.read() if hasattr(photo, "read") else photo
+    if not isinstance(contents, (bytes, bytearray, memoryview)):
+        raise InvalidInput(
+            "a photo must be a path, bytes, a file opened with mode 'rb', a picture of "
+            f"Pillow's or an array. Received: {type(photo).__name__}"
+        )
+    return bytes(contents)
 
 
 def name_photo(photo: Photo) -> str:
@@ -52,7 +69,7 @@ def name_photo(photo: Photo) -> str:
 
 
 def find_photos(named: Iterable[str | Path]) -> list[Path]:
-    """Returns the files named, the photos in the folders named, recursively.
+    """Returns the files named, the photos in the folders named, recursively; each once.
 
     Args:
         named: files, folders, or patterns of them such as `holiday/**/*.jpg`.
@@ -64,7 +81,7 @@ def find_photos(named: Iterable[str | Path]) -> list[Path]:
     for name in named:
         for path in _expand(name):
             found += _photos_of_folder(path) if path.is_dir() else [path]
-    return found
+    return list(dict.fromkeys(found))
 
 
 def _expand(name: str | Path) -> list[Path]:
@@ -81,12 +98,14 @@ def _photos_of_folder(folder: Path) -> list[Path]:
     files = sorted(folder.rglob("*"))
     photos = [f for f in files if is_photo_name(f.name) and not f.is_dir()]
     if not photos:
-        raise InvalidInput(f"no photos in the folder {folder}")
+        raise InvalidInput(f"no photos in the folder {folder} ({_KINDS})")
     return photos
 
 
 def _from_picture(picture: Image.Image) -> Image.Image:
     try:
+        with _LOADING:  # Pillow reads a file when it is first asked for pixels
+            picture.load()
         return preprocessing.turn_upright(picture)
     except Exception as error:  # of a file that it reads only now
         raise InvalidInput(f"damaged ({error})") from error
@@ -102,10 +121,10 @@ def _from_array(pixels: np.ndarray) -> Image.Image:
         )
     if is_float:
         # Written so that NaN is refused too.
-        if not (pixels.min() >= 0 and pixels.max() <= 1):
+        if not (pixels.min() >= -_ROUNDING and pixels.max() <= 1 + _ROUNDING):
             raise InvalidInput(
                 "an array of floats must be in [0, 1]. Received: "
                 f"{pixels.min():.3g} to {pixels.max():.3g}"
             )
-        pixels = np.round(pixels * 255).astype(np.uint8)
+        pixels = np.round(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
     return Image.fromarray(pixels)

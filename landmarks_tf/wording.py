@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 # What stands before the name in the folders of the reference data set: 16.Eiffel_Tower.
-_NUMBER = re.compile(r"^\d+[._ -]+(?=\S)")
+_NUMBER = re.compile(r"^\d+\.(?=\S)")
 # What English puts "the" before, where it ends a name; a rule of thumb.
 _WITH_ARTICLE = re.compile(
     r"(arch|basilica|bridge|building|canal|canyon|clock|dam|desert"

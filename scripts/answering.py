@@ -20,7 +20,11 @@ from landmarks_tf.photo_input import open_photo
 
 # The path of bytes that came without one.
 STDIN = "-"
+# Unicode's categories of control characters, formats and ends of lines.
+_UNPRINTABLE = ("Cc", "Cf", "Zl", "Zp")
 _PROBABILITY = "probability"
+# Letters of a photo's name that its overlay is named by.
+_MAX_STEM = 50
 _MIN_PHOTO_WIDTH = 16
 _MIN_NAME_WIDTH = 8
 
@@ -95,8 +99,8 @@ def _make_table_writer(photos: Sequence[str], names: Sequence[str]) -> Writer:
     name_width = min(name_width, max(free - photo_width, _MIN_NAME_WIDTH))
 
     def row(photo: str, name: str, last: str) -> None:
-        photo = _pad(_cut_start(_printable(photo), photo_width), photo_width)
-        name = _pad(_cut_end(_printable(name), name_width), name_width)
+        photo = _pad(_cut_start(printable(photo), photo_width), photo_width)
+        name = _pad(_cut_end(printable(name), name_width), name_width)
         print(f"{photo}  {name}  {last:>{len(_PROBABILITY)}}".rstrip(), flush=True)
 
     row("photo", "landmark", _PROBABILITY)
@@ -114,9 +118,9 @@ def _make_table_writer(photos: Sequence[str], names: Sequence[str]) -> Writer:
     return write
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Replaces what would move the cursor or colour the terminal."""
-    return "".join("?" if unicodedata.category(c) in ("Cc", "Cf") else c for c in text)
+    return "".join("?" if unicodedata.category(c) in _UNPRINTABLE else c for c in text)
 
 
 def _width(text: str) -> int:
@@ -161,15 +165,18 @@ class Overlays:
         self._taken: set[str] = set()
 
     def write(self, photo: Photo, called: str) -> None:
-        """Writes `<name>.png`, or `<name>-2.png` for another photo of the same name."""
-        stem = name = "stdin" if called == STDIN else Path(called).stem
+        """Writes `NAME.explained.png`, or `NAME-2.explained.png` where that is taken.
+
+        Never over the photo itself.
+        """
+        stem = name = "stdin" if called == STDIN else Path(called).stem[:_MAX_STEM]
         count = 1
         while name in self._taken:
             count += 1
             name = f"{stem}-{count}"
         self._taken.add(name)
         picture = self._classifier.explain(photo)
-        with run_folder.replacing(self._folder / f"{name}.png") as path:
+        with run_folder.replacing(self._folder / f"{name}.explained.png") as path:
             picture.save(path)
 
 

@@ -14,7 +14,7 @@ prints the columns `photo`, `is_known`, `name_1`, `class_name_1`, `probability_1
 `name_2`, ... and `error`.
 
 Exit code 0: all photos answered; 1: a photo, named on stderr, could not be read, or
-nothing could be done at all; 2: an error in the flags.
+nothing could be done at all, for a reason on stderr.
 """
 
 import itertools
@@ -65,7 +65,7 @@ def main(arguments: list[str]) -> int:
     if not arguments:
         raise InvalidInput("name at least one photo or folder of photos")
     photos = list(find_photos(arguments))
-    sheet_path = check_sheet_path()
+    sheet_path = check_sheet_path(photos)
     sheet = ContactSheet(len(photos), _SHEET_LINES) if sheet_path else None
     with command_line.quiet_stderr():
         classifier = prediction.load_classifier(_MODEL.value)
@@ -82,7 +82,7 @@ def main(arguments: list[str]) -> int:
     for photo_name, (photo, answer) in zip(called, answers):
         with bar.external_write_mode(file=sys.stdout):
             if isinstance(answer, InvalidInput):
-                print(f"error: {answer}", file=sys.stderr)
+                print(answering.printable(f"error: {answer}"), file=sys.stderr)
                 exit_code = 1
             write(photo_name, answer)
         if sheet:
@@ -115,7 +115,7 @@ def name(photo: Photo) -> str:
     return answering.STDIN if isinstance(photo, bytes) else str(photo)
 
 
-def check_sheet_path() -> Path | None:
+def check_sheet_path(photos: list[Photo]) -> Path | None:
     if not _CONTACT_SHEET.value:
         return None
     path = Path(_CONTACT_SHEET.value)
@@ -125,6 +125,9 @@ def check_sheet_path() -> Path | None:
         )
     if not path.parent.is_dir():
         raise InvalidInput(f"no such folder: contact_sheet={path}")
+    named = {photo.resolve() for photo in photos if isinstance(photo, Path)}
+    if path.resolve() in named:
+        raise InvalidInput(f"`contact_sheet` is one of the photos: {path}")
     return path
 
 

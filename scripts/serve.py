@@ -1,22 +1,25 @@
-"""Opens a page in the browser that names the landmarks of photos.
+"""Serves a page for the browser that names the landmarks of photos.
 
   python -m pip install -e ".[app]"
   python scripts/serve.py --model=saved_models/quickstart
 
 Other programs send a photo's bytes to the same server, and get what
-`predict.py --output=json` prints; with `error`, status 400 for a file that is no photo,
-413 for one that is too large and 503 where too many wait:
+`predict.py --output=json` prints; with `error`, status 400 for a file that is no photo
+or a wrong `top_k`, 413 for a file that is too large and 503 where too many wait:
 
   curl --data-binary @photo.jpg 'http://127.0.0.1:7860/predict?top_k=3'
 
 Nothing that is sent is kept. The page needs no network but this machine's own.
 """
 
+import contextlib
 import os
 import signal
 import socket
 import sys
 import tempfile
+import threading
+import time
 from pathlib import Path
 
 import command_line
@@ -47,6 +50,7 @@ _MAX_MEGAPIXELS = flags.DEFINE_float(
     "max_megapixels", 50, "A photo of more pixels is refused.", lower_bound=0.001
 )
 _NUM_EXAMPLES = 4
+_SWEPT_SECONDS = 60
 
 
 def main(arguments: list[str]) -> None:
@@ -77,19 +81,39 @@ def main(arguments: list[str]) -> None:
             f"Which landmark is this? ({run_dir.resolve().name})",
             card.read_text(encoding="utf-8") if card.is_file() else "",
             find_examples(run_dir, classifier.class_names),
+            _HOST.value,
             _MAX_MEGABYTES.value,
             _MAX_MEGAPIXELS.value,
             os.cpu_count() or 1,
         )
         # Uvicorn stops, then raises the signal again: what is open shall be closed.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+        for name in ("SIGTERM", "SIGHUP"):  # Windows has the first alone
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), lambda *_: sys.exit())
+        threading.Thread(target=sweep, args=[Path(folder)], daemon=True).start()
         print(f"http://{_HOST.value}:{_PORT.value} (Ctrl-C ends it)", flush=True)
         uvicorn.run(app, host=_HOST.value, port=_PORT.value, log_level="warning")
 
 
+def sweep(folder: Path) -> None:
+    """Removes from time to time what became no question: uploads that were broken off.
+
+    Photos that become one are removed with their answer.
+    """
+    while True:
+        time.sleep(_SWEPT_SECONDS)
+        for parent, folders, files in os.walk(folder, topdown=False):
+            for name in files + folders:
+                path = Path(parent, name)
+                with contextlib.suppress(OSError):  # gone, or not empty
+                    if path.stat().st_mtime < time.time() - _SWEPT_SECONDS:
+                        path.unlink() if name in files else path.rmdir()
+
+
 def require_free_port() -> None:
     """Raises InvalidInput before the seconds that a model takes to load."""
-    with socket.socket() as probe:
+    family = socket.AF_INET6 if ":" in _HOST.value else socket.AF_INET
+    with socket.socket(family) as probe:
         # As Uvicorn does: what a server before us has just left is free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -107,8 +131,9 @@ def find_examples(run_dir: Path, class_names: tuple[str, ...]) -> list[Path]:
         photos = split_file.load_split(
             run_dir / run_folder.SPLIT, class_names, None, ["test"]
         )
-        drawn = photos.draw_evenly("test", _NUM_EXAMPLES)
-        return [Path(path) for path in drawn.absolute_paths("test")]
+        one_of_each = photos.draw_evenly("test", len(class_names))
+        paths = one_of_each.absolute_paths("test")
+        return [Path(path) for path in paths[:: -(-len(paths) // _NUM_EXAMPLES)]]
     except (InvalidInput, OSError):  # gone since, or it was trained elsewhere
         files = sorted((run_dir / run_folder.VECTORS).glob("*"))
         return [path for path in files if catalog.is_photo_name(path.name)]

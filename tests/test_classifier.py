@@ -28,7 +28,9 @@ def test_landmarks_are_sorted_and_no_more_than_there_are(classifier):
     landmarks = classifier.top_landmarks(np.array([0.2, 0.5, 0.3]), 9)
     assert landmarks == [("Petra", 0.5), ("Stonehenge", 0.3), ("Eiffel Tower", 0.2)]
     assert landmarks.class_names == ("1.Petra", "2.Stonehenge", "0.Eiffel_Tower")
-    with pytest.raises(InvalidInput, match="^`k` must be at least 1. Received: k=0$"):
+    with pytest.raises(
+        InvalidInput, match="^`k` must be an integer of at least 1. Received: k=0$"
+    ):
         classifier.top_landmarks(np.array([0.2, 0.5, 0.3]), 0)
 
 
@@ -66,6 +68,20 @@ def test_generators_stream(classifier):
             assert isinstance(answer, InvalidInput)
         assert len(taken) <= number + 64
     answers.close()
+
+
+@pytest.mark.parametrize("photo", [b"?", np.zeros((9, 9, 3)), Image.new("RGB", (9, 9))])
+def test_one_photo_is_no_stream(classifier, photo):
+    with pytest.raises(InvalidInput, match="^`photos` must be a list of photos. Rec"):
+        next(classifier.stream_landmarks(photo))
+
+
+def test_a_picture_may_be_streamed_more_than_once(classifier, tmp_path):
+    Image.new("RGB", (900, 900), (0, 0, 255)).save(tmp_path / "a.png")
+    for _ in range(5):
+        with Image.open(tmp_path / "a.png") as picture:
+            for _, answer in classifier.stream_landmarks([picture] * 8, k=1):
+                assert answer == [("Stonehenge", 1.0)]
 
 
 def test_a_folder_and_a_list_stream(run_dir, colored_dir):

@@ -14,10 +14,11 @@ ORDER = (
     "split_file preprocessing photo_input conditions duplicates inspection "
     "graph_preprocessing graph_resizing graph_inspection tflite_file tflite_metadata "
     "backbones models explanation evaluation calibration parity plots charts report "
-    "contact_sheet run_folder litert classifier server model_card sample_parts "
-    "sample_scenes sample_photo vectors sample_data data_check data_report quarantine "
-    "download augmentation features distillation checkpoints pixel_cache epochs "
-    "served_model quantization pipeline training exporting prediction"
+    "contact_sheet run_folder litert classifier browser_page server model_card "
+    "sample_parts sample_scenes sample_photo vectors sample_data data_check "
+    "data_report quarantine download augmentation features distillation checkpoints "
+    "pixel_cache epochs served_model quantization pipeline training exporting "
+    "prediction"
 ).split()
 BUILDERS = set(ORDER[-4:])
 

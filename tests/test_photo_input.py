@@ -1,4 +1,5 @@
 import io
+import os
 
 import numpy as np
 import pytest
@@ -30,7 +31,9 @@ def test_every_form_is_the_same_photo(photo):
             file,
             io.BytesIO(photo.read_bytes()),
             picture,
+            bytearray(photo.read_bytes()),
             expected,
+            (expected / np.float32(255)) * np.float32(1.0000003),
             expected.astype(np.float32) / 255,
             expected / np.float64(255),
         ]
@@ -71,6 +74,20 @@ def test_bad_photos_are_named(photo, tmp_path):
         photo_input.open_photo("nowhere.jpg")
 
 
+def test_what_is_no_photo_is_refused_by_its_kind(tmp_path):
+    (tmp_path / "notes.txt").write_text("notes")
+    with open(tmp_path / "notes.txt", encoding="utf-8") as text:
+        for photo in (None, 7, [b"?"], text):
+            with pytest.raises(InvalidInput, match="a photo must be a path, bytes, "):
+                photo_input.open_photo(photo)
+    ours, theirs = os.pipe()
+    os.write(theirs, b"not a photo")
+    os.close(theirs)
+    with open(ours, "rb") as pipe:
+        with pytest.raises(InvalidInput, match=": not a photo "):
+            photo_input.open_photo(pipe)
+
+
 def test_hidden_files_and_folders_are_no_photos(tmp_path):
     (tmp_path / "album.jpg").mkdir()
     for name in ("._a.jpg", "a.jpg", "notes.txt", "album.jpg/B.PNG"):
@@ -90,6 +107,7 @@ def test_a_pattern_is_all_that_fits_it(tmp_path):
     assert find("*/*") == ["a.jpg", "b.txt", "c.jpg"]
     assert find("**/c*") == ["c.jpg"]
     assert find("[12]") == ["a.jpg", "c.jpg"]
+    assert find("**") == ["a.jpg", "c.jpg", "[odd].jpg", "b.txt"]
     assert find("[odd].jpg") == ["[odd].jpg"]
     with pytest.raises(InvalidInput, match="^no file or folder fits .*3/"):
         find("3/*")

@@ -149,8 +149,8 @@ def test_overlays_and_a_contact_sheet(run_dir, colored_dir, question, tmp_path):
     )
     assert result.returncode == 1
     written = sorted(path.name for path in (tmp_path / "over" / "lays").iterdir())
-    assert written == ["00-2.png", "00.png"]
-    with Image.open(tmp_path / "over" / "lays" / "00.png") as overlay:
+    assert written == ["00-2.explained.png", "00.explained.png"]
+    with Image.open(tmp_path / "over" / "lays" / "00.explained.png") as overlay:
         with Image.open(colored_dir / "test/0.red/00.jpg") as photo:
             assert overlay.size == photo.size
     with Image.open(tmp_path / "sheet.png") as sheet:
@@ -172,6 +172,24 @@ def test_whoever_reads_may_stop(run_dir, colored_dir):
     )
     assert (result.returncode, result.stderr) == (1, "")
     assert result.stdout.startswith("photo ")
+
+
+def test_photos_are_not_written_over(run_dir, tmp_path):
+    photo = tmp_path / "a.png"
+    Image.new("RGB", (64, 64), (20, 40, 210)).save(photo)
+    before = photo.read_bytes()
+    command = "predict", f"--model={run_dir}", f"--explain={tmp_path}", photo
+    assert run_script(*command).returncode == 0
+    assert photo.read_bytes() == before
+    result = run_script(*command, f"--contact_sheet={photo}")
+    assert result.stderr == f"error: `contact_sheet` is one of the photos: {photo}\n"
+    assert photo.read_bytes() == before
+
+
+def test_names_move_no_cursor(run_dir, tmp_path):
+    (tmp_path / "a\n\x1b[31merror.jpg").write_text("not a photo")
+    result = run_script("predict", f"--model={run_dir / TFLITE}", tmp_path)
+    assert result.stderr.count("\n") == 1 and "\x1b" not in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -24,12 +24,12 @@ from PIL import Image
 import landmarks_tf
 
 pytest.importorskip("gradio", reason='needs pip install -e ".[app]"')
-BROWSER = os.environ.get("BROWSER") or next(
+CHROMIUM = os.environ.get("CHROMIUM") or next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
     None,
 )
 needs_browser = pytest.mark.skipif(
-    BROWSER is None, reason="needs Chromium: BROWSER names it"
+    CHROMIUM is None, reason="needs Chromium: the variable CHROMIUM names it"
 )
 MAX_MEGABYTES = 8
 
@@ -134,7 +134,7 @@ def page(server):
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=BROWSER,
+            executable_path=CHROMIUM,
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
         )
         page = browser.new_page()
@@ -174,7 +174,9 @@ def test_other_programs_get_the_shells_records(server, photos):
         assert (record["photo"], len(record["landmarks"])) == ("-", 2)
         assert set(record["landmarks"][0]) == {"name", "class_name", "probability"}
     assert len(server.ask(photos[0].read_bytes())[1]["landmarks"]) == 3
-    assert server.ask(photos[0].read_bytes(), "?top_k=0")[0] == 422
+    for top_k in ("0", "-1", "two", "1e9"):
+        status, record = server.ask(photos[0].read_bytes(), f"?top_k={top_k}")
+        assert (status, record["error"][:7]) == (400, "`top_k`")
 
 
 @pytest.mark.parametrize(
@@ -201,33 +203,88 @@ def test_many_at_once_are_all_answered(server, photos):
     expected = [server.ask(photo.read_bytes()) for photo in photos]
     contents = [photo.read_bytes() for photo in photos]
     with ThreadPoolExecutor(8) as clients:
-        answers = list(clients.map(server.ask, contents * 16))
+        answers = list(clients.map(server.ask, contents * 67))
+    assert len(answers) >= 200
     for place, answer in enumerate(answers):
         assert answer == expected[place % len(photos)]
 
 
-def test_nobody_reads_or_removes_files_of_the_server(server, tmp_path):
+def ask_page(server, number, sent, session):
+    """Returns what the server says to a browser that listens to event `number`."""
+    body = {"data": [sent], "fn_index": number, "session_hash": session}
+    request = urllib.request.Request(
+        f"{server.url}/gradio_api/queue/join",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+    )
+    urllib.request.urlopen(request).close()
+    events = f"{server.url}/gradio_api/queue/data?session_hash={session}"
+    with urllib.request.urlopen(events, timeout=30) as said:
+        return said.read().decode()
+
+
+def upload_file(server, contents):
+    """Returns the path that Gradio has for what a browser uploads."""
+    part = b'Content-Disposition: form-data; name="files"; filename="a.jpg"\r\n\r\n'
+    body = b"--x\r\n" + part + contents + b"\r\n--x--\r\n"
+    request = urllib.request.Request(
+        f"{server.url}/gradio_api/upload",
+        body,
+        {"Content-Type": "multipart/form-data; boundary=x"},
+    )
+    with urllib.request.urlopen(request) as response:
+        (path,) = json.load(response)
+    return path
+
+
+@pytest.mark.parametrize("meta", [{}, {"meta": {"_type": "gradio.FileData"}}])
+def test_nobody_reads_or_removes_files_of_the_server(server, tmp_path, meta):
     """A browser may be made to say that it uploaded a file that it did not."""
     secret = tmp_path / "secret.jpg"
     Image.new("RGB", (64, 64)).save(secret)
+    (folder,) = filter(Path.is_dir, server.kept.iterdir())
     config = json.loads(urllib.request.urlopen(f"{server.url}/config").read())
-    for number in range(len(config["dependencies"])):
-        sent = {"path": str(secret), "meta": {"_type": "gradio.FileData"}}
-        body = {"data": [sent], "fn_index": number, "session_hash": f"a{number}"}
-        request = urllib.request.Request(
-            f"{server.url}/gradio_api/queue/join",
-            json.dumps(body).encode(),
-            {"Content-Type": "application/json"},
-        )
-        urllib.request.urlopen(request).close()
-        with urllib.request.urlopen(
-            f"{server.url}/gradio_api/queue/data?session_hash=a{number}", timeout=30
-        ) as events:
-            said = events.read().decode()
-        assert '"success":false' in said
-    assert secret.exists() and server.kept_files() == []
+    link = folder / f"link{len(meta)}.jpg"
+    link.symlink_to(secret)
+    around = f"{folder}/{os.path.relpath(secret, folder)}"
+    for place, path in enumerate([secret, around, link]):
+        assert Path(path).exists()
+        for number in range(len(config["dependencies"])):
+            session = f"attack{place}{number}{len(meta)}"
+            said = ask_page(server, number, {"path": str(path)} | meta, session)
+            assert '"success":false' in said or "data:image" not in said
+            assert secret.exists()
+    link.unlink(missing_ok=True)
     with urllib.request.urlopen(f"{server.url}/gradio_api/file={secret}") as file:
         assert file.read().startswith(b"<svg")
+
+
+def test_the_same_photo_may_be_asked_about_twice_at_once(server, photos):
+    contents = photos[2].read_bytes()
+    first, second = upload_file(server, contents), upload_file(server, contents)
+    assert first == second and Path(first).exists()
+    for session in ("first", "second"):
+        said = ask_page(server, 0, {"path": first}, session)
+        assert '"success":true' in said and "## Red" in said
+        assert not Path(first).parent.exists()
+
+
+@pytest.mark.parametrize(
+    "path, headers, status",
+    [
+        ("/gradio_api/process_recording", {}, 404),
+        ("/gradio_api/openapi.json", {}, 404),
+        ("/openapi.json", {}, 404),
+        ("/predict", {"Origin": "http://elsewhere.example"}, 403),
+        ("/predict", {"Host": "elsewhere.example"}, 400),
+    ],
+)
+def test_other_doors_are_shut(server, path, headers, status):
+    request = urllib.request.Request(server.url + path, b"?", headers)
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request)
+    assert refused.value.code == status
+    refused.value.close()
 
 
 @needs_browser
@@ -277,6 +334,11 @@ def test_every_door_gives_the_same_answer(served_dir, server, page, photos):
         for door, answer in doors.items():
             assert answer == pytest.approx(dict(expected), abs=1e-3), (door, photo)
         assert int8.predict_landmarks(photo)[0][0] == expected[0][0]
+    # Were it not turned upright, the large one would have another answer.
+    with Image.open(photos[0]) as image:
+        lying = dict(keras.predict_landmarks(np.asarray(image)))
+    upright = dict(keras.predict_landmarks(photos[0]))
+    assert max(abs(lying[name] - upright[name]) for name in upright) > 1e-3
 
 
 def read(record):

@@ -4,13 +4,13 @@ from landmarks_tf import wording
 
 
 def test_numbers_and_underscores_are_not_shown():
-    names = ["16.Eiffel_Tower", "7 Petra", "Trevi_Fountain", "360_Mall", "12"]
+    names = ["16.Eiffel_Tower", "7.Petra", "Trevi_Fountain", "30_St_Mary_Axe", "12."]
     assert wording.human_names(names) == (
         "Eiffel Tower",
         "Petra",
         "Trevi Fountain",
-        "Mall",
-        "12",
+        "30 St Mary Axe",
+        "12.",
     )
 
 
