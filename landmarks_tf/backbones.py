@@ -51,7 +51,10 @@ def load_backbone(
 
 def _download(constructor: Callable, arguments: dict) -> keras.Model:
     try:
-        return constructor(weights="imagenet", **arguments)
+        with warnings.catch_warnings():
+            # That weights for images of another size are taken, as they may be.
+            warnings.simplefilter("ignore", UserWarning)
+            return constructor(weights="imagenet", **arguments)
     except Exception as error:  # keras.utils.get_file raises the bare Exception
         url = re.search(r"https?://[^\s:]+", str(error))
         raise InvalidInput(

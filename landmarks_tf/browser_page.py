@@ -28,10 +28,14 @@ _TOP_K = 5
 _NUM_SUGGESTED = 3
 _SHOWN_SIDE = 1024
 _EXAMPLE_SIDE = 120
+_MAX_NAMES = 200
+# Below, a landmark is not worth asking about, unless it is the likeliest.
+_MIN_PROBABILITY = 0.05
 # Seconds until a photo is forgotten that is shown in a browser.
 _STATE_AGE = 3600
 # Uploads that are remembered, for others who upload the same at the same time.
 _NUM_UPLOADS = 8
+_TITLE = "Which landmark is this?"
 _HINT = "Drop, paste or photograph a picture of a landmark."
 STYLE = "#shown img { max-height: 28rem; max-width: 100%; border-radius: 8px; }"
 
@@ -44,7 +48,7 @@ Shown = tuple[np.ndarray, str]
 def build_page(
     classifier: Classifier,
     read: Reader,
-    title: str,
+    name: str,
     card: str,
     examples: Sequence[Path],
 ) -> gradio.Blocks:
@@ -53,14 +57,14 @@ def build_page(
     Args:
         classifier: that answers.
         read: reads what is uploaded.
-        title: of the page.
+        name: of the model.
         card: of the model, in Markdown.
         examples: photo files to try it on; those that cannot be read are left out.
     """
     answers = _Answers(classifier, read)
     thumbnails = _load_thumbnails(examples, read)
-    with gradio.Blocks(title=title, analytics_enabled=False) as page:
-        gradio.Markdown(f"# {escape_markdown(title)}\n{_HINT}")
+    with gradio.Blocks(title=_TITLE, analytics_enabled=False) as page:
+        gradio.Markdown(f"# {_TITLE}\n{_HINT}")
         shown = gradio.State(None, time_to_live=_STATE_AGE)
         with gradio.Row():
             with gradio.Column():
@@ -70,14 +74,6 @@ def build_page(
                     label="Photo",
                     height=260,
                 )
-                picked = gradio.Dataset(
-                    components=[gradio.HTML(render=False)],
-                    samples=[[thumbnail] for thumbnail in thumbnails.values()],
-                    label="Examples",
-                    type="index",
-                    layout="gallery",
-                    visible=bool(thumbnails),
-                )
             with gradio.Column():
                 sentence = gradio.Markdown(elem_id="answer")
                 picture = gradio.HTML(elem_id="shown", padding=False)
@@ -85,8 +81,22 @@ def build_page(
                     label="Most like", show_heading=False, visible=False
                 )
                 button = gradio.Button("Where does it look?", visible=False)
-        if card:
-            with gradio.Accordion("About this model", open=False):
+        picked = gradio.Dataset(
+            components=[gradio.HTML(render=False)],
+            samples=[[thumbnail] for thumbnail in thumbnails.values()],
+            label="Examples",
+            type="index",
+            layout="gallery",
+            visible=bool(thumbnails),
+        )
+        with gradio.Accordion("About this model", open=False):
+            names = ", ".join(wording.human_names(classifier.class_names)[:_MAX_NAMES])
+            more = len(classifier.class_names) - _MAX_NAMES
+            rest = f" and {more} more" if more > 0 else ""
+            gradio.Markdown(
+                f"**{escape_markdown(name)}** knows {escape_markdown(names)}{rest}."
+            )
+            if card:
                 gradio.Markdown(card)
         outputs = [sentence, picture, bars, shown, button]
         paths = list(thumbnails)
@@ -144,7 +154,11 @@ class _Answers:
         pixels = np.asarray(preprocessing.resize(picture, self._classifier.image_size))
         landmarks = self._classifier.predict_landmarks(picture, _TOP_K)
         data = web_page.encode_thumbnail(picture, _SHOWN_SIDE)
-        names = [name for name, _ in landmarks[:_NUM_SUGGESTED]]
+        names = [
+            name
+            for name, probability in landmarks[:_NUM_SUGGESTED]
+            if probability >= _MIN_PROBABILITY
+        ] or [landmarks[0][0]]
         suggestion = wording.suggestion(names, landmarks.is_known)
         return (
             f"## {escape_markdown(_capitalize(landmarks.answer))}\n"
@@ -161,10 +175,11 @@ class _Answers:
         pixels, data = shown
         picture = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
         overlay = self._classifier.explain_pixels(pixels, picture)
-        return web_page.show_picture(
+        drawn = web_page.show_picture(
             web_page.encode_thumbnail(overlay, _SHOWN_SIDE),
             "The photo, red where it speaks most for the answer",
         )
+        return f"{drawn}<p>Warm colours: what speaks for the first answer.</p>"
 
 
 def take_upload(path: Path) -> bytes:

@@ -10,6 +10,7 @@ import numpy as np
 # A temperature outside means that validation says nothing of it.
 _TEMPERATURES = (0.05, 20.0)
 _NUM_HALVINGS = 50
+_MIN_PHOTOS = 10
 # Of landmarks, that are let pass where no other photos help to choose.
 _ACCEPTED_SHARE = 0.95
 
@@ -28,9 +29,12 @@ def fit_temperature(logits: np.ndarray, labels: Sequence[int]) -> float:
         labels: integers `[num_images]`, at least one.
 
     Returns:
-        in 0.05..20; above 1 where the network is too sure.
+        in 0.05..20; above 1 where the network is too sure. 1 if there are less than 10
+        photos, of which one that is wrong would decide.
     """
     num_images, num_classes = logits.shape
+    if num_images < _MIN_PHOTOS:
+        return 1.0
     doubt = 1 / (num_images + 2)
     own = logits[np.arange(num_images), labels]
     others = (logits.sum(axis=1) - own) / max(num_classes - 1, 1)
@@ -69,17 +73,17 @@ def choose_threshold(known: np.ndarray, unknown: np.ndarray) -> float:
     (Youden, Index for rating diagnostic tests, 1950); but, and so without others, not
     higher than a photo of a known landmark reaches with 95 % (a conformal quantile:
     Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005). Less than
-    19 photos are too few to say so: without others it is then 0.
+    19 photos are too few to say so: what all of them reach, n of n + 1 do on average.
 
     Args:
         known: the largest probability of each photo of a known landmark, at least one.
         unknown: of each photo of anything else; may be empty.
     """
     # Of n + 1 photos in random order, the last is as often lowest as any other.
-    num_below = int((len(known) + 1) * (1 - _ACCEPTED_SHARE) + 1e-9)
+    num_below = max(int((len(known) + 1) * (1 - _ACCEPTED_SHARE) + 1e-9), 1)
+    highest = np.sort(known)[num_below - 1]
     if not len(unknown):
-        return float(np.sort(known)[num_below - 1]) if num_below else 0.0
-    highest = np.sort(known)[num_below - 1] if num_below else 1.0
+        return float(highest)
     scores = np.unique(np.concatenate([known, unknown]))
     gains = [np.mean(known >= score) - np.mean(unknown >= score) for score in scores]
     best = int(np.argmax(gains))

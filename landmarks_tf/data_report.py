@@ -34,7 +34,8 @@ figcaption { max-width: 12em; }
 .none { display: block; border-radius: 3px; width: 96px; height: 64px;
   background: var(--faint); color: var(--muted); font-size: 12px; line-height: 64px;
   text-align: center; }
-.bar { display: inline-block; height: .8em; } .train { background: var(--blue); }
+.bar { display: inline-block; height: .8em; } .key { width: .8em; }
+td { overflow-wrap: anywhere; } .train { background: var(--blue); }
 .test { background: var(--orange); }
 .finding { display: inline-block; vertical-align: top; margin: .4em 2em .4em 0; }
 """
@@ -193,13 +194,21 @@ def _bars(catalog: Catalog) -> str:
     rows = []
     for name, row in list(counts.items())[:_MAX_CLASSES]:
         bars = "".join(
-            f'<span class="bar {"train" if split == "train" else "test"}" '
-            f'style="width:{30 * count / longest:.2f}em"></span>'
+            f'<span class="bar {_shade(split)}" style="width:'
+            f'min({30 * count / longest:.2f}em,{40 * count / longest:.1f}vw)"></span>'
             for split, count in row.items()
         )
         numbers = " + ".join(str(count) for count in row.values())
         rows.append(f"<tr><td>{escape(name)}<td>{bars} {numbers}")
-    return f"<p>{' + '.join(catalog.splits)}</p><table>{''.join(rows)}</table>"
+    legend = " + ".join(
+        f'<span class="bar {_shade(split)} key"></span> {split}'
+        for split in catalog.splits
+    )
+    return f"<p>{legend}</p><table>{''.join(rows)}</table>"
+
+
+def _shade(split: str) -> str:
+    return "train" if split == "train" else "test"
 
 
 def _scatter(inspections: Iterable[Inspection]) -> str:

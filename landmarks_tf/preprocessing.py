@@ -171,10 +171,12 @@ def read_photo(
 
 
 def turn_upright(image: Image.Image) -> Image.Image:
-    """Returns a picture as 8-bit RGB, turned by its EXIF orientation."""
+    """Returns a picture as 8-bit RGB, turned by its EXIF orientation, without EXIF."""
     image.load()
     turn = _TURNS.get(read_orientation(image))
-    return _as_rgb(image if turn is None else image.transpose(turn))
+    upright = _as_rgb(image if turn is None else image.transpose(turn))
+    upright.info.pop("exif", None)  # or it would be turned again
+    return upright
 
 
 def require_file(path: Path) -> None:

@@ -117,9 +117,15 @@ def _headline(found: Evaluation) -> str:
     metrics = found.metrics
     low, high = metrics["top1_interval"]
     numbers = (
-        (f"{metrics['top1']:.1%}", f"top-1 (95 % interval {low:.1%} to {high:.1%})"),
-        (f"{metrics['top5']:.1%}", "top-5"),
-        (f"{metrics['calibration_error']:.3f}", "calibration error"),
+        (
+            f"{metrics['top1']:.1%}",
+            f"right at once: top-1 (95 % interval {low:.1%} to {high:.1%})",
+        ),
+        (f"{metrics['top5']:.1%}", "among the first five: top-5"),
+        (
+            f"{metrics['calibration_error']:.3f}",
+            "probabilities off on average: calibration error",
+        ),
         (str(metrics["num_images"]), f"photos of {len(found.names)} landmarks"),
     )
     shown = "".join(f"<div><b>{n}</b><span>{text}</span></div>" for n, text in numbers)

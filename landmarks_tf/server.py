@@ -49,7 +49,7 @@ _NO_PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
 
 def build_app(
     classifier: Classifier,
-    title: str,
+    name: str,
     card: str = "",
     examples: Sequence[Path] = (),
     host: str = "127.0.0.1",
@@ -61,7 +61,7 @@ def build_app(
 
     Args:
         classifier: that answers.
-        title: of the page.
+        name: of the model.
         card: of the model, in Markdown.
         examples: photo files to try it on.
         host: address that it will listen on.
@@ -75,13 +75,13 @@ def build_app(
     def read(photo: bytes | Path) -> Image.Image:
         return photo_input.open_photo(photo, max_pixels)
 
-    app = fastapi.FastAPI(title=title, openapi_url=None)
+    app = fastapi.FastAPI(openapi_url=None)
     app.post("/predict")(_make_endpoint(classifier, read, max_megabytes, num_workers))
     app.middleware("http")(_guard)
     if host in _LOOPBACK:
         # A page elsewhere may have its name point here: the browser would let it ask.
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*_LOOPBACK])
-    page = browser_page.build_page(classifier, read, title, card, examples)
+    page = browser_page.build_page(classifier, read, name, card, examples)
     # As `launch` does, which is not called here: only then does Gradio refuse to copy
     # files that a browser names and has not uploaded (Gradio 6.31).
     page.has_launched = True
@@ -138,6 +138,9 @@ def _make_endpoint(
         return classifier.predict_landmarks(read(photo), k).to_record("-")
 
     async def respond(request: fastapi.Request, top_k: str) -> JSONResponse:
+        kind = request.headers.get("content-type", "")
+        if kind.startswith("multipart/"):
+            return refuse(400, "send the photo itself, not a form: --data-binary @FILE")
         body = bytearray()
         async for chunk in request.stream():
             body += chunk

@@ -107,7 +107,7 @@ def compare(first: Path, second: Path) -> None:
     """Prints how each run does, and how sure it is that one is better."""
     class_names = require_run(first)
     if class_names != require_run(second):
-        raise InvalidInput(f"{first} and {second} have other class names")
+        raise InvalidInput(f"{first} and {second} know different landmarks")
     command_line.load_tensorflow()
     photos, _ = find_photos(first / run_folder.SPLIT, class_names)
     refuse_trained_on(photos, first, second)

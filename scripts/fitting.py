@@ -196,6 +196,9 @@ def fine_tune(
         the progress of both stages.
     """
     trainable.set_weights(model.get_weights())
+    print(
+        f"the head is trained; fine-tuning from {options.fine_tuning_from}", flush=True
+    )
     tuned, progress = fit_images(
         lambda: trainable,
         photos,
@@ -210,7 +213,8 @@ def fine_tune(
     before = probe.history[probe.best_epoch]["val_accuracy"]
     after = max(row["val_accuracy"] for row in progress.history[probe.num_epochs :])
     outcome = "kept" if is_better else "not kept"
-    print(f"fine-tuning: validation {before:.1%}, then {after:.1%}: {outcome}")
+    equal = " (the loss decides)" if before == after else ""
+    print(f"fine-tuning: validation {before:.1%}, then {after:.1%}: {outcome}{equal}")
     return progress
 
 

@@ -260,7 +260,7 @@ def report(target: Path, record: dict) -> None:
     num_photos = found[0]["num_photos"]
     difference = max(entrance["max_difference"] for entrance in found)
     print(
-        f"wrote {target}: {num_photos - len(differing)} of {num_photos} first answers "
-        f"as the model's, probabilities within {difference:.1g}{how}",
+        f"wrote {target.name}: {num_photos - len(differing)} of {num_photos} first "
+        f"answers as the model's, probabilities at most {difference:.1g} off{how}",
         flush=True,
     )

@@ -87,7 +87,7 @@ def write_report(
         report.Evaluation(
             run_name=run_dir.resolve().name,
             day=date.today(),
-            photos=f"{'its own' if is_own else 'other'} {split} photos, of {folder}",
+            photos=f"{'its own' if is_own else 'other'} {split} photos, in “{folder}”",
             names=wording.human_names(photos.class_names),
             metrics=metrics,
             probabilities=probabilities,

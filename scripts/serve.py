@@ -72,13 +72,14 @@ def main(arguments: list[str]) -> None:
             raise InvalidInput(
                 f'{error.name} is missing: python -m pip install -e ".[app]"'
             ) from error
+        print(f"loading {path} ...", flush=True)
         with command_line.quiet_stderr():
             classifier = prediction.load_classifier(path)
         run_dir = path if path.is_dir() else path.parent
         card = run_dir / run_folder.MODEL_CARD
         app = server.build_app(
             classifier,
-            f"Which landmark is this? ({run_dir.resolve().name})",
+            run_dir.resolve().name,
             card.read_text(encoding="utf-8") if card.is_file() else "",
             find_examples(run_dir, classifier.class_names),
             _HOST.value,
@@ -91,7 +92,8 @@ def main(arguments: list[str]) -> None:
             if hasattr(signal, name):
                 signal.signal(getattr(signal, name), lambda *_: sys.exit())
         threading.Thread(target=sweep, args=[Path(folder)], daemon=True).start()
-        print(f"http://{_HOST.value}:{_PORT.value} (Ctrl-C ends it)", flush=True)
+        host = f"[{_HOST.value}]" if ":" in _HOST.value else _HOST.value
+        print(f"open http://{host}:{_PORT.value} (Ctrl-C ends it)", flush=True)
         uvicorn.run(app, host=_HOST.value, port=_PORT.value, log_level="warning")
 
 
@@ -121,7 +123,7 @@ def require_free_port() -> None:
         except OSError as error:
             raise InvalidInput(
                 f"cannot listen on port {_PORT.value} of {_HOST.value}: "
-                f"{error.strerror or error}"
+                f"{error.strerror or error}; choose another with --port"
             ) from error
 
 

@@ -263,7 +263,11 @@ def options_of_flags() -> TrainingOptions:
 def list_data() -> Catalog:
     """Lists the data folder, drawing one where none is given, and tells of it."""
     if _DATA_DIR.value is None:
-        print("no --data_dir: drawing a sample set (once)", flush=True)
+        print(
+            "no --data_dir: drawing a sample set (once); its recipe is "
+            "scripts/flags/quickstart.flags",
+            flush=True,
+        )
         data_dir = sample_data.load_sample_set()
     else:
         data_dir = Path(_DATA_DIR.value)
@@ -382,8 +386,9 @@ def calibrate(
         ]
         record[name] = dict(zip(("error_before", "error_after"), errors))
         print(
-            f"calibration error of {name}: {errors[0]:.3f}, with the temperature "
-            f"{temperature:.2f} {errors[1]:.3f}",
+            f"probabilities of {name} photos were {errors[0]:.3f} off on average "
+            f"(calibration error), are {errors[1]:.3f} by a temperature of "
+            f"{temperature:.2f}",
             flush=True,
         )
     run_folder.write_metrics(run_dir, calibration=record)
@@ -454,6 +459,7 @@ def show_answer(output_dir: Path, photos: Catalog) -> None:
     names = wording.human_names(photos.class_names)
     write = answering.make_writer("table", [photo], names, len(landmarks))
     write(photo, landmarks)
+    print(f"next: python scripts/serve.py --model={output_dir}")
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def test_no_other_temperature_has_less_loss():
     assert loss(found) < min(loss(found * 1.01), loss(found / 1.01))
 
 
-@pytest.mark.parametrize("num_images", [1, 3, 200])
+@pytest.mark.parametrize("num_images", [10, 30, 200])
 def test_photos_that_are_all_right_leave_some_doubt(num_images):
     labels = np.arange(num_images) % 3
     logits = 5 * np.eye(3, dtype=np.float32)[labels]
@@ -51,9 +51,15 @@ def test_photos_that_are_all_right_leave_some_doubt(num_images):
 
 def test_very_large_logits_and_a_single_class_are_taken():
     logits = np.array([[3e4, 0.0], [0.0, 3e4]], np.float32)
-    assert 0.05 <= calibration.fit_temperature(logits, [0, 0]) <= 20
+    many = np.tile(logits, (10, 1))
+    assert 0.05 <= calibration.fit_temperature(many, [0] * 20) <= 20
     assert np.isfinite(calibration.apply_temperature(logits, 0.05)).all()
-    assert 0.05 <= calibration.fit_temperature(np.ones((3, 1)), [0, 0, 0]) <= 20
+    assert 0.05 <= calibration.fit_temperature(np.ones((20, 1)), [0] * 20) <= 20
+
+
+def test_a_few_photos_fit_no_temperature():
+    logits = 5 * np.eye(3, dtype=np.float32)
+    assert calibration.fit_temperature(logits, [0, 1, 1]) == 1
 
 
 def test_the_threshold_parts_what_can_be_parted():
@@ -90,9 +96,10 @@ def test_other_photos_do_not_push_out_more_than_5_of_100_landmarks():
     assert calibration.choose_threshold(known, unknown / 20) == pytest.approx(0.0275)
 
 
-def test_a_few_photos_alone_choose_no_threshold():
-    assert calibration.choose_threshold(np.full(18, 0.9), np.array([])) == 0
-    assert calibration.choose_threshold(np.full(19, 0.9), np.array([])) == 0.9
+def test_of_a_few_photos_all_reach_the_threshold():
+    known = np.array([0.9, 0.4, 0.95])
+    assert calibration.choose_threshold(known, np.array([])) == 0.4
+    assert calibration.choose_threshold(known, np.array([0.5])) == 0.4
 
 
 def test_auroc_by_hand():

@@ -41,6 +41,9 @@ def test_every_form_is_the_same_photo(photo):
             found = photo_input.open_photo(form)
             assert (found.mode, found.size) == ("RGB", (60, 40))
             assert np.array_equal(np.asarray(found), expected), type(form)
+            # What is upright stays so.
+            again = photo_input.open_photo(found)
+            assert np.array_equal(np.asarray(again), expected), type(form)
 
 
 @pytest.mark.parametrize(

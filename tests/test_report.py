@@ -76,9 +76,12 @@ def test_the_headline_has_the_figures(found):
     text = Page(report.build_page(found)).text
     assert "Asked on 2026-03-04 about its own test photos" in text
     low, high = evaluation.wilson_interval(6, 9)
-    assert f"66.7%top-1 (95 % interval {low:.1%} to {high:.1%})" in text
+    assert f"66.7%right at once: top-1 (95 % interval {low:.1%} to {high:.1%})" in text
     assert "9photos of 5 landmarks" in text
-    assert f"{found.metrics['calibration_error']:.3f}calibration error" in text
+    assert (
+        f"{found.metrics['calibration_error']:.3f}probabilities off on average: "
+        in text
+    )
 
 
 def test_the_worst_landmark_comes_first_and_confused_ones_side_by_side(found):

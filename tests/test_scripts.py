@@ -420,7 +420,7 @@ def test_evaluate_repeats_the_metrics_of_the_run(run_dir, colored_dir, tmp_path)
     assert len(page.references) == 2 * 12 + 10
     for text in (
         "How good is run?",
-        f"its own test photos, of {colored_dir.name}",
+        f"its own test photos, in “{colored_dir.name}”",
         "The same 15 photos",
         # Of its own photos as they are the model knows what it is said to know.
         "as it is100.0%79.6\u2013100.0%",
