@@ -175,7 +175,8 @@ class CheckpointKeeper(keras.callbacks.Callback):
             raise InvalidInput(
                 f"the loss is not finite in epoch {epoch + 1}: lower the learning rate"
             )
-        row["learning_rate"] = float(self.model.optimizer.learning_rate)
+        rate = keras.ops.convert_to_tensor(self.model.optimizer.learning_rate)
+        row["learning_rate"] = float(keras.ops.convert_to_numpy(rate))
         self.progress = Progress(
             (*self.progress.history, row),
             self.model.stop_training or epoch + 1 == self._epochs,
@@ -193,7 +194,8 @@ class CheckpointKeeper(keras.callbacks.Callback):
         partial = PartialEpoch(self._num_steps, logs, states, self._seconds)
         self.progress = replace(self.progress, partial=partial)
         name = f"epoch_{self.progress.num_epochs:06d}_step_{self._num_steps:09d}"
-        self._write(name, is_best=False)
+        if not (self._checkpoints_dir / name).exists():  # of a validation, again
+            self._write(name, is_best=False)
 
     def _stop_if_asked(self) -> None:
         if self._stop.is_set():

@@ -195,6 +195,13 @@ flags.DEFINE_float(
     _DEFAULTS.test_fraction,
     "Share of all photos held out for testing, where the data has no test/.",
 )
+_DISTRIBUTION = flags.DEFINE_enum(
+    "distribution",
+    "auto",
+    ["auto", "none"],
+    "auto trains on all GPUs of this machine if there are several, each with its share "
+    "of every batch: let --batch_size divide by their number.",
+)
 flags.DEFINE_float(
     "min_accuracy",
     _DEFAULTS.min_accuracy,
@@ -332,11 +339,23 @@ def load_earlier(photos: Catalog, hashes: dict[str, str]) -> dict[str, str]:
 
 def fit(photos: Catalog, run_dir: Path, options: TrainingOptions) -> "keras.Model":
     """Trains, and writes the history."""
+    from landmarks_tf import distribution
     from landmarks_tf import plots
     from landmarks_tf import training
 
     kinds = {"scratch": fitting.fit_scratch, "transfer": fitting.fit_transfer}
-    model, progress = kinds[options.model](photos, run_dir, options)
+    devices = distribution.list_devices() if _DISTRIBUTION.value == "auto" else []
+    if len(devices) > 1:
+        if options.batch_size % len(devices):
+            raise InvalidInput(
+                f"`batch_size` must divide by the {len(devices)} devices. Received: "
+                f"batch_size={options.batch_size}"
+            )
+        print(f"training on {len(devices)} devices at a time", flush=True)
+    with distribution.on_devices(devices):
+        model, progress = kinds[options.model](photos, run_dir, options)
+    if len(devices) > 1:
+        model = distribution.to_one_device(model)
     training.write_history(run_dir / run_folder.HISTORY, progress.history)
     plots.write_curves(run_dir / run_folder.CURVES, progress.history)
     record = training.describe_progress(progress, len(photos.splits["train"]))

@@ -16,9 +16,9 @@ ORDER = (
     "backbones models explanation evaluation calibration parity plots charts report "
     "contact_sheet run_folder litert classifier browser_page server model_card "
     "sample_parts sample_scenes sample_photo vectors sample_data data_check "
-    "data_report quarantine download augmentation features distillation checkpoints "
-    "pixel_cache epochs served_model quantization pipeline training exporting "
-    "prediction"
+    "data_report quarantine download augmentation features distribution distillation "
+    "checkpoints pixel_cache epochs served_model quantization pipeline training "
+    "exporting prediction"
 ).split()
 BUILDERS = set(ORDER[-4:])
 

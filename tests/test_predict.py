@@ -86,7 +86,7 @@ def test_a_table_for_people(run_dir, question):
     width = len(str(question[0]))
     assert re.fullmatch(
         rf"photo {{{width - 3}}}landmark           probability\n"
-        rf"{question[0]}  green                    \d+\.\d%\n"
+        rf"{question[0]}  green +\d+\.\d%\n"
         rf" {{{width + 2}}}(red|blue) +\d+\.\d%\n",
         result.stdout,
     )

@@ -1,0 +1,115 @@
+"""Does a run that is killed again and again end as the one that never was?
+
+  python benchmarks/kills.py [NUM_KILLS] [FLAGS OF train.py ...]
+
+Trains once without, then once with `kill -9` at random moments (20 unless told
+otherwise) and `--resume` after each: while starting, in an epoch, a checkpoint, an
+export. Compares weights, history, split and metrics bit for bit. Default: 30 epochs of
+the drawn sample set.
+"""
+
+import csv
+import json
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+
+ROOT = Path(__file__).parents[1]
+NUM_KILLS = 20
+FLAGS = ("--flagfile=scripts/flags/quickstart.flags", "--epochs=30")
+SEED = 0
+
+
+def train(output_dir: Path, flags: list[str], *more: str) -> subprocess.Popen:
+    command = [sys.executable, "scripts/train.py", *flags, f"--output_dir={output_dir}"]
+    with open(output_dir.with_suffix(".log"), "a", encoding="utf-8") as log:
+        return subprocess.Popen([*command, *more], cwd=ROOT, stdout=log, stderr=log)
+
+
+def kill_again_and_again(
+    output_dir: Path, flags: list[str], num_kills: int, seconds: float
+) -> list[str]:
+    """Returns what the run was doing at each kill, by its last line."""
+    moments = random.Random(SEED)
+    doing = []
+    for number in range(num_kills):
+        is_begun = output_dir.with_name(f"{output_dir.name}.unfinished").exists()
+        process = train(output_dir, flags, *["--resume"] * is_begun)
+        time.sleep(moments.uniform(0, seconds * 2 / num_kills + starting_seconds()))
+        if process.poll() is not None:
+            if process.returncode:
+                sys.exit(output_dir.with_suffix(".log").read_text())
+            break
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        lines = output_dir.with_suffix(".log").read_text().splitlines()
+        doing.append(lines[-1] if lines else "starting")
+        print(f"kill {number + 1}: {doing[-1][:70]}", flush=True)
+    if not output_dir.exists():
+        if train(output_dir, flags, "--resume").wait():
+            sys.exit(output_dir.with_suffix(".log").read_text())
+    return doing
+
+
+def starting_seconds() -> float:
+    begin = time.monotonic()
+    subprocess.run([sys.executable, "-c", "import tensorflow"], capture_output=True)
+    return 2 * (time.monotonic() - begin)
+
+
+def compare(first: Path, second: Path) -> list[str]:
+    """Returns in what two runs differ."""
+    differing = []
+    models = [keras.models.load_model(path / "model.keras") for path in (first, second)]
+    for one, other in zip(models[0].weights, models[1].weights, strict=True):
+        if not np.array_equal(one, other):
+            differing.append(one.path)
+    for name in ("history.csv", "split.json", "labels.txt"):
+        if (first / name).read_bytes() != (second / name).read_bytes():
+            differing.append(name)
+    metrics = [
+        json.loads((path / "metrics.json").read_text()) for path in (first, second)
+    ]
+    for record in metrics:  # how long it took is no result
+        for name in ("seconds", "images_per_second"):
+            record["training"].pop(name)
+    if metrics[0] != metrics[1]:
+        differing.append("metrics.json")
+    return differing
+
+
+def main(num_kills: int, flags: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        unbroken, killed = Path(folder) / "unbroken", Path(folder) / "killed"
+        if train(unbroken, flags).wait():  # once for what is remembered of photos
+            sys.exit(unbroken.with_suffix(".log").read_text())
+        shutil.rmtree(unbroken)
+        begin = time.monotonic()
+        train(unbroken, flags).wait()
+        seconds = time.monotonic() - begin
+        doing = kill_again_and_again(killed, flags, num_kills, seconds)
+        differing = compare(unbroken, killed)
+        with open(unbroken / "history.csv", encoding="utf-8") as file:
+            num_epochs = len(list(csv.DictReader(file)))
+    print(
+        f"{len(doing)} kills in a run of {num_epochs} epochs and {seconds:.0f} s: "
+        f"{', '.join(differing) or 'nothing'} differs"
+    )
+    if differing or not doing:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    has_number = len(sys.argv) > 1 and sys.argv[1].isdecimal()
+    main(
+        int(sys.argv[1]) if has_number else NUM_KILLS,
+        sys.argv[1 + has_number :] or [*FLAGS],
+    )

@@ -1,0 +1,107 @@
+"""Several devices on one host: two logical CPUs stand for two GPUs."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+from conftest import TOY_FLAGS
+
+TWO_DEVICES = """
+import sys
+import tensorflow as tf
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+one = tf.config.LogicalDeviceConfiguration()
+tf.config.set_logical_device_configuration(cpu, [one, one])
+"""
+# No dropout: each device drops other values than one alone would.
+TRAIN = """
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from landmarks_tf import distribution, training
+from landmarks_tf.options import TrainingOptions
+
+rng = np.random.default_rng(0)
+images = rng.random((24, 32, 32, 3), np.float32)
+labels = tf.constant(rng.integers(0, 3, 24), tf.int32)
+examples = tf.data.Dataset.from_tensor_slices((images, labels)).batch(6)
+options = TrainingOptions(epochs=5, batch_size=6, learning_rate=1e-3, ema_momentum=0.9)
+
+
+def build():
+    layers = [
+        keras.Input((32, 32, 3)),
+        keras.layers.Conv2D(8, 3, activation="relu"),
+        keras.layers.MaxPooling2D(4),
+        keras.layers.Flatten(),
+        keras.layers.Dense(16, activation="relu"),
+        keras.layers.Dense(3, activation="softmax"),
+    ]
+    return keras.Sequential(layers)
+
+
+devices = distribution.list_devices()
+result = {"devices": len(devices)}
+for name, used in (("one", devices[:1]), ("two", devices)):
+    with distribution.on_devices(used):
+        model, progress = training.train_model(
+            build,
+            options,
+            lambda epoch: examples.repeat(options.epochs - epoch),
+            examples,
+            Path(sys.argv[1]) / name,
+            verbose=0,
+        )
+    model = distribution.to_one_device(model)
+    result[name] = [[row["loss"], row["val_loss"]] for row in progress.history]
+    result[name].append(model.predict(images, verbose=0).ravel().tolist())
+print(json.dumps(result))
+"""
+RUN = """
+import runpy
+
+sys.path.insert(0, "scripts")
+sys.argv = ["scripts/train.py", *sys.argv[1:]]
+runpy.run_path("scripts/train.py", run_name="__main__")
+"""
+
+
+def run_on_two_devices(program, *arguments, code=0):
+    command = [sys.executable, "-c", TWO_DEVICES + program, *map(str, arguments)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == code, result.stderr
+    return result.stderr if code else result.stdout
+
+
+def test_two_devices_learn_what_one_learns_in_20_steps(tmp_path):
+    result = json.loads(run_on_two_devices(TRAIN, tmp_path))
+    assert result["devices"] == 2
+    for one, two in zip(result["one"], result["two"], strict=True):
+        assert two == pytest.approx(one, abs=1e-4)
+    losses = [row[0] for row in result["two"][:-1]]
+    assert losses[-1] < losses[0] - 0.02
+
+
+def test_a_run_on_two_devices_is_a_run_as_any_other(colored_dir, tmp_path):
+    output_dir = tmp_path / "run"
+    flags = [
+        *(*TOY_FLAGS, "--formats=float32", "--epochs=1"),
+        *(f"--data_dir={colored_dir}", "--validation_fraction=0.25"),
+    ]
+    said = run_on_two_devices(
+        RUN, *flags, "--batch_size=6", f"--output_dir={output_dir}"
+    )
+    assert "training on 2 devices at a time" in said
+    parity = json.loads((output_dir / "parity.json").read_text())
+    assert parity["float32"]["faults"] == []
+    flags += ["--batch_size=5", f"--output_dir={tmp_path / 'odd'}"]
+    refused = run_on_two_devices(RUN, *flags, code=1)
+    assert (
+        "`batch_size` must divide by the 2 devices. Received: batch_size=5" in refused
+    )
