@@ -195,7 +195,7 @@ def _bars(catalog: Catalog) -> str:
     for name, row in list(counts.items())[:_MAX_CLASSES]:
         bars = "".join(
             f'<span class="bar {_shade(split)}" style="width:'
-            f'min({30 * count / longest:.2f}em,{40 * count / longest:.1f}vw)"></span>'
+            f'min({30 * count / longest:.2f}em,{36 * count / longest:.1f}vw)"></span>'
             for split, count in row.items()
         )
         numbers = " + ".join(str(count) for count in row.values())
