@@ -90,8 +90,8 @@ def build_page(
             visible=bool(thumbnails),
         )
         with gradio.Accordion("About this model", open=False):
-            names = ", ".join(wording.human_names(classifier.class_names)[:_MAX_NAMES])
-            more = len(classifier.class_names) - _MAX_NAMES
+            names = ", ".join(classifier.names[:_MAX_NAMES])
+            more = len(classifier.names) - _MAX_NAMES
             rest = f" and {more} more" if more > 0 else ""
             gradio.Markdown(
                 f"**{escape_markdown(name)}** knows {escape_markdown(names)}{rest}."

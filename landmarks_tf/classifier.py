@@ -3,6 +3,7 @@
 Importing it imports no TensorFlow.
 """
 
+import functools
 import itertools
 import os
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from landmarks_tf import photo_input
 from landmarks_tf import preprocessing
 from landmarks_tf import wording
 from landmarks_tf.errors import InvalidInput
+from landmarks_tf.landmarks import Landmarks
 from landmarks_tf.photo_input import Photo
 
 if TYPE_CHECKING:
@@ -35,46 +37,6 @@ _BATCH_SIZE = -(-8 // _NUM_CORES) * _NUM_CORES
 _SHOWN_SIDE = 1024
 # Photos come back as what they were given as.
 _P = TypeVar("_P", bound=Photo)
-UNKNOWN = "no known landmark"
-
-
-class Landmarks(list[tuple[str, float]]):
-    """The most likely landmarks of a photo: (name, probability), most likely first.
-
-    Args:
-        rows: (class name, name, probability) of each.
-        is_known: whether the photo shows a known landmark at all.
-
-    Attributes:
-        class_names: of each, as in `labels.txt`; the names are for people.
-        is_known: whether the first probability reaches the run's threshold.
-    """
-
-    def __init__(self, rows: Sequence[tuple[str, str, float]], is_known: bool) -> None:
-        super().__init__((name, probability) for _, name, probability in rows)
-        self.class_names = tuple(class_name for class_name, _, _ in rows)
-        self.is_known = is_known
-
-    @property
-    def answer(self) -> str:
-        """The most likely landmark's name, or "no known landmark"."""
-        return self[0][0] if self.is_known else UNKNOWN
-
-    def to_record(self, photo: str) -> dict:
-        """Returns the answer as programs read it.
-
-        Args:
-            photo: path, or "-" for a photo that came without.
-
-        Returns:
-            `photo`; `is_known`; `landmarks`, of each its `name`, its `class_name` as in
-            `labels.txt` and its `probability` in [0, 1].
-        """
-        landmarks = [
-            {"name": name, "class_name": class_name, "probability": probability}
-            for class_name, (name, probability) in zip(self.class_names, self)
-        ]
-        return {"photo": photo, "is_known": self.is_known, "landmarks": landmarks}
 
 
 @dataclass(frozen=True)
@@ -99,6 +61,11 @@ class Classifier:
     predict: Callable[[np.ndarray], np.ndarray]
     threshold: float = 0.0
     find_heat: Callable[[np.ndarray], np.ndarray] | None = None
+
+    @functools.cached_property
+    def names(self) -> tuple[str, ...]:
+        """Of all landmarks, for people."""
+        return wording.human_names(self.class_names)
 
     def predict_landmarks(self, photo: Photo, k: int = 3) -> Landmarks:
         """Returns the k most likely landmarks of a photo.
@@ -236,7 +203,7 @@ class Classifier:
         """Returns the k most likely landmarks of probabilities `[num_classes]`."""
         if not isinstance(k, (int, np.integer)) or k < 1:
             raise InvalidInput(f"`k` must be an integer of at least 1. Received: k={k}")
-        names = wording.human_names(self.class_names)
+        names = self.names
         order = np.argsort(-probabilities, kind="stable")[:k]
         rows = [(self.class_names[i], names[i], float(probabilities[i])) for i in order]
         return Landmarks(rows, float(probabilities.max()) >= self.threshold)

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from landmarks_tf import run_folder
-from landmarks_tf.classifier import UNKNOWN
 from landmarks_tf.classifier import Classifier
-from landmarks_tf.classifier import Landmarks
 from landmarks_tf.contact_sheet import ContactSheet
 from landmarks_tf.errors import InvalidInput
+from landmarks_tf.landmarks import UNKNOWN
+from landmarks_tf.landmarks import Landmarks
 from landmarks_tf.photo_input import Photo
 from landmarks_tf.photo_input import open_photo
 

@@ -29,7 +29,6 @@ from absl import flags
 from landmarks_tf import photo_input
 from landmarks_tf import prediction
 from landmarks_tf import run_folder
-from landmarks_tf import wording
 from landmarks_tf.contact_sheet import ContactSheet
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.photo_input import Photo
@@ -73,8 +72,7 @@ def main(arguments: list[str]) -> int:
         raise InvalidInput("`explain` needs a .keras model, not a .tflite file")
     overlays = _EXPLAIN.value and answering.Overlays(Path(_EXPLAIN.value), classifier)
     called = [name(photo) for photo in photos]
-    names = wording.human_names(classifier.class_names)
-    write = answering.make_writer(_OUTPUT.value, called, names, _TOP_K.value)
+    write = answering.make_writer(_OUTPUT.value, called, classifier.names, _TOP_K.value)
     is_short = len(photos) < _MIN_PHOTOS_FOR_BAR or not sys.stderr.isatty()
     bar = tqdm.tqdm(total=len(photos), unit=" photos", leave=False, disable=is_short)
     exit_code = 0

@@ -27,7 +27,6 @@ from landmarks_tf import run_folder
 from landmarks_tf import sample_data
 from landmarks_tf import split
 from landmarks_tf import split_file
-from landmarks_tf import wording
 from landmarks_tf.catalog import Catalog
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.options import CHOICES
@@ -475,8 +474,7 @@ def show_answer(output_dir: Path, photos: Catalog) -> None:
         classifier = prediction.load_classifier(output_dir)
         landmarks = classifier.predict_landmarks(photo)
     print(f"run folder: {output_dir}")
-    names = wording.human_names(photos.class_names)
-    write = answering.make_writer("table", [photo], names, len(landmarks))
+    write = answering.make_writer("table", [photo], classifier.names, len(landmarks))
     write(photo, landmarks)
     print(f"next: python scripts/serve.py --model={output_dir}")
 

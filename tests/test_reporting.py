@@ -26,7 +26,9 @@ def photos(colored_dir):
 def color_model(branches):
     """Answers with the colour that there is most of."""
     images = keras.Input((40, 40, 3))
-    maps = keras.layers.Conv2D(3, 1, use_bias=False, activation="relu", name="colors")(images)
+    maps = keras.layers.Conv2D(3, 1, use_bias=False, activation="relu", name="colors")(
+        images
+    )
     if branches:
         maps = keras.layers.Add()([maps, maps])
     pooled = keras.layers.GlobalAveragePooling2D()(maps)
