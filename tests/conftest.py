@@ -59,6 +59,15 @@ class Page(HTMLParser):
         self.text += data
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Names cases of bytes by their argument.
+
+    They may be long, and hold the time of day, as archives do: two workers that collect
+    the tests must call them alike.
+    """
+    return argname if isinstance(val, bytes) else None
+
+
 def run_script(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     """Runs scripts/<name>.py as a user would, from the project's root."""
     command = [sys.executable, f"scripts/{name}.py", *map(str, arguments)]
