@@ -89,15 +89,7 @@ def build_page(
             layout="gallery",
             visible=bool(thumbnails),
         )
-        with gradio.Accordion("About this model", open=False):
-            names = ", ".join(classifier.names[:_MAX_NAMES])
-            more = len(classifier.names) - _MAX_NAMES
-            rest = f" and {more} more" if more > 0 else ""
-            gradio.Markdown(
-                f"**{escape_markdown(name)}** knows {escape_markdown(names)}{rest}."
-            )
-            if card:
-                gradio.Markdown(card)
+        _describe(name, classifier.names, card)
         outputs = [sentence, picture, bars, shown, button]
         paths = list(thumbnails)
         for listen, respond, given, changed in (
@@ -122,6 +114,17 @@ def build_page(
                 concurrency_id="answers",
             )
     return page
+
+
+def _describe(name: str, known: Sequence[str], card: str) -> None:
+    """Adds to the page what is known of the model."""
+    with gradio.Accordion("About this model", open=False):
+        more = len(known) - _MAX_NAMES
+        rest = f" and {more} more" if more > 0 else ""
+        names = escape_markdown(", ".join(known[:_MAX_NAMES]))
+        gradio.Markdown(f"**{escape_markdown(name)}** knows {names}{rest}.")
+        if card:
+            gradio.Markdown(card)
 
 
 class _Answers:
@@ -152,7 +155,7 @@ class _Answers:
             hidden = gradio.Label(visible=False), None, gradio.Button(visible=False)
             return (sentence, "", *hidden)
         pixels = np.asarray(preprocessing.resize(picture, self._classifier.image_size))
-        landmarks = self._classifier.predict_landmarks(picture, _TOP_K)
+        landmarks = self._classifier.predict_landmarks(pixels, _TOP_K)
         data = web_page.encode_thumbnail(picture, _SHOWN_SIDE)
         names = [
             name
