@@ -121,8 +121,8 @@ def _describe(name: str, known: Sequence[str], card: str) -> None:
     with gradio.Accordion("About this model", open=False):
         more = len(known) - _MAX_NAMES
         rest = f" and {more} more" if more > 0 else ""
-        names = escape_markdown(", ".join(known[:_MAX_NAMES]))
-        gradio.Markdown(f"**{escape_markdown(name)}** knows {names}{rest}.")
+        names = web_page.escape_markdown(", ".join(known[:_MAX_NAMES]))
+        gradio.Markdown(f"**{web_page.escape_markdown(name)}** knows {names}{rest}.")
         if card:
             gradio.Markdown(card)
 
@@ -150,7 +150,7 @@ class _Answers:
             reason = str(error).partition(": ")[2]
             sentence = (
                 "## This file cannot be read\n"
-                f"{escape_markdown(_capitalize(reason))}."
+                f"{web_page.escape_markdown(_capitalize(reason))}."
             )
             hidden = gradio.Label(visible=False), None, gradio.Button(visible=False)
             return (sentence, "", *hidden)
@@ -164,8 +164,8 @@ class _Answers:
         ] or [landmarks[0][0]]
         suggestion = wording.suggestion(names, landmarks.is_known)
         return (
-            f"## {escape_markdown(_capitalize(landmarks.answer))}\n"
-            f"{escape_markdown(suggestion)}",
+            f"## {web_page.escape_markdown(_capitalize(landmarks.answer))}\n"
+            f"{web_page.escape_markdown(suggestion)}",
             web_page.show_picture(data, "The photo"),
             gradio.Label(dict(landmarks), visible=True),
             (pixels, data),
@@ -225,9 +225,3 @@ def _load_thumbnails(paths: Sequence[Path], read: Reader) -> dict[Path, str]:
 
 def _capitalize(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def escape_markdown(text: str) -> str:
-    """Returns text as it is to be read, in HTML and in Markdown."""
-    escaped = web_page.escape(text)
-    return "".join(f"&#{ord(c)};" if c in "*_`[]#|\\~$" else c for c in escaped)

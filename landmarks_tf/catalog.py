@@ -162,6 +162,11 @@ def list_data_dir(data_dir: Path | str) -> tuple[Catalog, list[str]]:
         if name not in unseen
     ]
     problems += [f"{test_dir / name}: training never saw this class" for name in unseen]
+    problems += [
+        f"a class name must be UTF-8 without line breaks. Received: {name!a}"
+        for name in labels
+        if not _fits_in_a_line(name)
+    ]
     if has_test and not test:
         problems.append(f"no photos in class folders in {test_dir}")
     return catalog, problems
@@ -192,6 +197,13 @@ def load_evaluation_catalog(
     if not photos:
         raise InvalidInput(f"no photos in class folders in {folder}")
     return Catalog(data_dir, tuple(class_names), {split: photos}, ignored)
+
+
+def _fits_in_a_line(name: str) -> bool:
+    """Returns whether `labels.txt` can hold a class name."""
+    # Bytes that are no UTF-8 are surrogates here.
+    has_surrogates = any("\ud800" <= letter <= "\udfff" for letter in name)
+    return not has_surrogates and not {"\n", "\r"} & set(name)
 
 
 def list_class_folders(folder: Path) -> list[str]:

@@ -23,7 +23,7 @@ from landmarks_tf import distillation
 from landmarks_tf.errors import Interrupted
 from landmarks_tf.errors import InvalidInput
 
-BEST = "best.weights.h5"
+BEST = "best.keras"
 _LAST = "last.keras"
 _PROGRESS = "progress.json"
 
@@ -220,10 +220,14 @@ class CheckpointKeeper(keras.callbacks.Callback):
             shutil.rmtree(older)
 
     def _save_averaged_weights(self, path: Path) -> None:
-        """Saves the weights that were validated: their averages, if there are any."""
+        """Saves the weights that were validated: their averages, if there are any.
+
+        With all the rest of the network: of weights alone Keras lets HDF5 write the
+        file, which brings the program down where a disk is full.
+        """
         own = self.model.get_weights()
         self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
-        distillation.student_of(self.model).save_weights(path)
+        distillation.student_of(self.model).save(path)
         self.model.set_weights(own)
 
 

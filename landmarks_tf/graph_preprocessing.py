@@ -109,9 +109,10 @@ def _starts_with(contents: tf.Tensor, magic: bytes) -> tf.Tensor:
 def _decode_png(contents: tf.Tensor) -> tf.Tensor:
     rgba = tf.io.decode_png(contents, channels=4)
     # To 1, 2 and 4 bits, TensorFlow 2.21 adds the alpha of that depth, not of 8 bits.
-    depth = _octet(contents, 24)
+    depth = tf.minimum(_octet(contents, 24), 8)
     opaque = tf.cast(tf.bitwise.left_shift(1, depth) - 1, tf.uint8)
-    is_opaque = tf.logical_and(depth < 8, tf.reduce_all(rgba[..., 3] == opaque))
+    # Composing takes ten times the photo's memory.
+    is_opaque = tf.reduce_all(rgba[..., 3] == opaque)
     return tf.cond(is_opaque, lambda: rgba[..., :3], lambda: _compose_on_white(rgba))
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import landmarks_tf
 from landmarks_tf import run_folder
 from landmarks_tf import split_file
+from landmarks_tf import wording
+from landmarks_tf.web_page import escape_markdown
 
 _UNKNOWN = "unknown"
 _NUM_WEAKEST = 5
@@ -66,13 +68,14 @@ def _accuracy(test: dict) -> dict[str, str]:
     if not test:
         return dict.fromkeys(("top1", "low", "high", "top5", "weakest"), _UNKNOWN)
     low, high = test["top1_interval"]
+    names = wording.human_names(list(test["per_class"]))
     known = [
         (row["accuracy"], name, row["num_images"])
-        for name, row in test["per_class"].items()
+        for name, row in zip(names, test["per_class"].values())
         if row["accuracy"] is not None
     ]
     weakest = [
-        f"{name} ({accuracy:.0%} of {count})"
+        f"{escape_markdown(name)} ({accuracy:.0%} of {count})"
         for accuracy, name, count in sorted(known)[:_NUM_WEAKEST]
     ]
     return {

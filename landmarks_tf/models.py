@@ -225,8 +225,11 @@ def load_model(path: Path, num_classes: int) -> keras.Model:
     try:
         model = keras.models.load_model(path, compile=False)
     except (ValueError, OSError, TypeError, KeyError, zipfile.BadZipFile) as error:
+        reason = first_line(error)
+        if "safe_mode" in reason:  # which it advises to switch off
+            reason = "it brings Python code of its own, as Lambda layers do"
         raise InvalidInput(
-            f"{path} is not a Keras model that loads: {first_line(error)}"
+            f"{path} is not a Keras model that loads: {reason}"
         ) from error
     if model.output_shape[-1] != num_classes:
         raise InvalidInput(

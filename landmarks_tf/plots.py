@@ -1,6 +1,7 @@
 """Pictures of numbers, written as PNG files. No arithmetic beyond what is drawn."""
 
 import textwrap
+import warnings
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,9 +10,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
+from landmarks_tf import wording
+
 # Above so many classes a number in every cell cannot be read.
 _MAX_CLASSES_WITH_NUMBERS = 15
 _TITLE_COLUMNS = 70
+
+# Letters that matplotlib's font lacks are boxes here, and themselves in report.html.
+warnings.filterwarnings("ignore", "Glyph .* missing from font")
 
 
 def write_curves(path: Path, history: Sequence[Mapping[str, float]]) -> None:
@@ -51,6 +57,7 @@ def write_confusion(path: Path, matrix: np.ndarray, class_names: Sequence[str]) 
     image = axes.imshow(matrix / totals, cmap="Blues", vmin=0, vmax=1)
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
     ticks = range(num_classes)
+    class_names = [wording.printable(name) for name in class_names]
     font_size = 7 if num_classes > _MAX_CLASSES_WITH_NUMBERS else 9
     axes.set_xticks(
         ticks, class_names, rotation=90, fontsize=font_size, parse_math=False

@@ -26,8 +26,8 @@ _REASONS = (
     (PermissionError, "permission denied"),
     (Image.DecompressionBombError, "too many pixels"),
 )
-# A photo of more pixels is not decoded: what Pillow itself refuses.
-MAX_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+# A photo of more is not decoded: more than phones make, and a gigabyte of memory here.
+MAX_PIXELS = 120_000_000
 # What people take for photos and TensorFlow cannot decode, by the first bytes.
 _UNSUPPORTED = (
     (rb"....ftyp(hei|hev|mif1|msf1)", "HEIC"),
@@ -39,6 +39,7 @@ _UNSUPPORTED = (
     (rb"%PDF", "PDF"),
 )
 _NUM_MAGIC_BYTES = 16
+_STRIP_HEIGHT = 256
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -174,7 +175,10 @@ def turn_upright(image: Image.Image) -> Image.Image:
     """Returns a picture as 8-bit RGB, turned by its EXIF orientation, without EXIF."""
     image.load()
     turn = _TURNS.get(read_orientation(image))
-    upright = _as_rgb(image if turn is None else image.transpose(turn))
+    upright = _as_rgb(image)
+    if turn is None:
+        return upright
+    upright = upright.transpose(turn)
     upright.info.pop("exif", None)  # or it would be turned again
     return upright
 
@@ -250,12 +254,17 @@ def _as_rgb(image: Image.Image) -> Image.Image:
         # Pillow's own conversion turns all but the darkest pixels white.
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if not image.has_transparency_data:
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
     # TensorFlow's GIF decoder keeps no alpha: what is transparent there is black.
-    ground = Image.new(
-        "RGBA", image.size, "black" if image.format == "GIF" else "white"
-    )
-    return Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
+    color = "black" if image.format == "GIF" else "white"
+    opaque = Image.new("RGB", image.size)
+    # Part by part: whole, the photo would be in memory four times.
+    for top in range(0, image.height, _STRIP_HEIGHT):
+        box = (0, top, image.width, min(top + _STRIP_HEIGHT, image.height))
+        strip = image.crop(box).convert("RGBA")
+        ground = Image.new("RGBA", strip.size, color)
+        opaque.paste(Image.alpha_composite(ground, strip).convert("RGB"), box)
+    return opaque
 
 
 def _is_positive_integer(value: object) -> bool:

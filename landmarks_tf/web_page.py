@@ -9,6 +9,8 @@ import io
 
 from PIL import Image
 
+from landmarks_tf import wording
+
 _QUALITY = 75
 _STYLE = """
 :root { color-scheme: light dark; --text: #222; --page: #fff; --muted: #666;
@@ -49,7 +51,13 @@ def begin_page(title: str, style: str = "") -> str:
 def escape(text: str) -> str:
     """Returns text as it stands in a page or an attribute."""
     # A file's name may hold bytes that are no text.
-    return html.escape(text.encode("utf-8", "replace").decode())
+    readable = wording.printable(text.encode("utf-8", "replace").decode())
+    return html.escape(readable)
+
+
+def escape_markdown(text: str) -> str:
+    """Returns text as it is to be read, in HTML and in Markdown."""
+    return "".join(f"&#{ord(c)};" if c in "*_`[]#|\\~$" else c for c in escape(text))
 
 
 def encode_thumbnail(picture: Image.Image, side: int) -> str:

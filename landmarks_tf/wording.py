@@ -1,6 +1,7 @@
 """Names and sentences for people. No TensorFlow."""
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
@@ -16,6 +17,10 @@ _WITH_ARTICLE = re.compile(
     r"|parthenon|taj mahal)$"
     r"|^[^,]+ (of|for) "
 )
+# Unicode's categories of control characters, formats and ends of lines.
+_UNPRINTABLE = ("Cc", "Cf", "Zl", "Zp")
+# Formats that some scripts are written with.
+_JOINERS = "\u200c\u200d"
 # Whatever they end with.
 _WITHOUT_ARTICLE = re.compile(r"^(the |mount |buckingham )")
 
@@ -38,7 +43,15 @@ def human_names(class_names: Sequence[str]) -> tuple[str, ...]:
 
 def _human_name(class_name: str) -> str:
     words = _NUMBER.sub("", class_name).replace("_", " ").split()
-    return " ".join(words) or class_name
+    return printable(" ".join(words) or class_name)
+
+
+def printable(text: str) -> str:
+    """Replaces what would move a terminal's cursor, colour it or turn text round."""
+    return "".join(
+        "?" if unicodedata.category(c) in _UNPRINTABLE and c not in _JOINERS else c
+        for c in text
+    )
 
 
 def suggestion(names: Sequence[str], is_known: bool = True) -> str:

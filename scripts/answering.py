@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from landmarks_tf import run_folder
+from landmarks_tf import wording
 from landmarks_tf.classifier import Classifier
 from landmarks_tf.contact_sheet import ContactSheet
 from landmarks_tf.errors import InvalidInput
@@ -20,8 +21,6 @@ from landmarks_tf.photo_input import open_photo
 
 # The path of bytes that came without one.
 STDIN = "-"
-# Unicode's categories of control characters, formats and ends of lines.
-_UNPRINTABLE = ("Cc", "Cf", "Zl", "Zp")
 _PROBABILITY = "probability"
 # Letters of a photo's name that its overlay is named by.
 _MAX_STEM = 50
@@ -99,8 +98,8 @@ def _make_table_writer(photos: Sequence[str], names: Sequence[str]) -> Writer:
     name_width = min(name_width, max(free - photo_width, _MIN_NAME_WIDTH))
 
     def row(photo: str, name: str, last: str) -> None:
-        photo = _pad(_cut_start(printable(photo), photo_width), photo_width)
-        name = _pad(_cut_end(printable(name), name_width), name_width)
+        photo = _pad(_cut_start(wording.printable(photo), photo_width), photo_width)
+        name = _pad(_cut_end(wording.printable(name), name_width), name_width)
         print(f"{photo}  {name}  {last:>{len(_PROBABILITY)}}".rstrip(), flush=True)
 
     row("photo", "landmark", _PROBABILITY)
@@ -116,11 +115,6 @@ def _make_table_writer(photos: Sequence[str], names: Sequence[str]) -> Writer:
             photo = ""
 
     return write
-
-
-def printable(text: str) -> str:
-    """Replaces what would move the cursor or colour the terminal."""
-    return "".join("?" if unicodedata.category(c) in _UNPRINTABLE else c for c in text)
 
 
 def _width(text: str) -> int:

@@ -16,6 +16,7 @@ from landmarks_tf import data_report
 from landmarks_tf import inspection
 from landmarks_tf import run_folder
 from landmarks_tf import split_file
+from landmarks_tf import wording
 from landmarks_tf.catalog import Catalog
 from landmarks_tf.data_check import MIN_SIDE
 from landmarks_tf.data_check import Finding
@@ -62,7 +63,8 @@ def skip_unreadable(
 def name_skipped(photos: Catalog, skipped: Mapping[str, str]) -> None:
     """Names photos that are left out, the first of very many."""
     for path, reason in itertools.islice(skipped.items(), _MAX_NAMED):
-        print(f"skipped {photos.data_dir / path}: {reason}", file=sys.stderr)
+        named = wording.printable(f"{photos.data_dir / path}: {reason}")
+        print(f"skipped {named}", file=sys.stderr)
 
 
 def print_left_out(**counts: int) -> None:
@@ -121,6 +123,6 @@ def print_findings(findings: Sequence[Finding]) -> None:
     for kind, title in (data_check.PROBLEMS | data_check.NOTES).items():
         if counts[kind]:
             first = " ".join([*firsts[kind].paths[:2], firsts[kind].text])
-            print(f"  {counts[kind]:5}  {title}, the first: {first}")
+            print(f"  {counts[kind]:5}  {title}, the first: {wording.printable(first)}")
     if not any(finding.is_problem for finding in findings):
         print("no problems")

@@ -17,6 +17,7 @@ from typing import NoReturn
 from absl import app
 from absl import flags
 
+from landmarks_tf import wording
 from landmarks_tf.errors import Interrupted
 from landmarks_tf.errors import InvalidInput
 
@@ -54,7 +55,7 @@ def run(main: Callable[[list[str]], int | None], error_code: int = 1) -> None:
             stream.reconfigure(errors="backslashreplace")  # odd file names print too
 
     def fail(message: str) -> NoReturn:
-        print(message, file=sys.stderr)
+        print(wording.printable(message), file=sys.stderr)
         sys.exit(error_code)
 
     def parse(arguments: list[str]) -> list[str]:
@@ -62,6 +63,8 @@ def run(main: Callable[[list[str]], int | None], error_code: int = 1) -> None:
             return flags.FLAGS(arguments)
         except flags.Error as error:
             fail(f"error: {error} (--help explains the flags)")
+        except UnicodeDecodeError as error:
+            fail(f"error: a --flagfile is no text in UTF-8: {error}")
 
     def guarded(arguments: list[str]) -> None:
         try:

@@ -20,6 +20,7 @@ from landmarks_tf import catalog
 from landmarks_tf import run_folder
 from landmarks_tf import split
 from landmarks_tf import split_file
+from landmarks_tf import wording
 from landmarks_tf.catalog import Catalog
 from landmarks_tf.errors import InvalidInput
 
@@ -189,10 +190,11 @@ def find_photos(split_path: Path, class_names: tuple[str, ...]) -> tuple[Catalog
 
 def print_metrics(metrics: dict, summary: str) -> None:
     for class_name, row in metrics["per_class"].items():
+        name = wording.printable(class_name)
         if row["num_images"] == 0:
-            print(f"  no photos  {class_name}")
+            print(f"  no photos  {name}")
         else:
-            print(f"  {row['accuracy']:6.1%} of {row['num_images']:<4} {class_name}")
+            print(f"  {row['accuracy']:6.1%} of {row['num_images']:<4} {name}")
     print(f"{_SPLIT.value}: {summary}")
 
 

@@ -28,6 +28,7 @@ from absl import flags
 
 from landmarks_tf import photo_input
 from landmarks_tf import prediction
+from landmarks_tf import wording
 from landmarks_tf import run_folder
 from landmarks_tf.contact_sheet import ContactSheet
 from landmarks_tf.errors import InvalidInput
@@ -80,7 +81,7 @@ def main(arguments: list[str]) -> int:
     for photo_name, (photo, answer) in zip(called, answers):
         with bar.external_write_mode(file=sys.stdout):
             if isinstance(answer, InvalidInput):
-                print(answering.printable(f"error: {answer}"), file=sys.stderr)
+                print(wording.printable(f"error: {answer}"), file=sys.stderr)
                 exit_code = 1
             write(photo_name, answer)
         if sheet:

@@ -17,6 +17,7 @@ from absl import flags
 from landmarks_tf import parity
 from landmarks_tf import prediction
 from landmarks_tf import run_folder
+from landmarks_tf import wording
 from landmarks_tf.catalog import Catalog
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.errors import first_line
@@ -255,7 +256,7 @@ def report(target: Path, record: dict) -> None:
         photos = ", ".join(named[:_MAX_NAMED]) + (f" and {more} more" * (more > 0))
         faults = "; ".join(dict.fromkeys(record["faults"]))
         message = f"{target} is not written: {faults}: {photos}{how}"
-        print(f"error: {message}", file=sys.stderr)
+        print(wording.printable(f"error: {message}"), file=sys.stderr)
         return
     num_photos = found[0]["num_photos"]
     difference = max(entrance["max_difference"] for entrance in found)

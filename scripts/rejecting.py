@@ -15,6 +15,7 @@ from landmarks_tf import photo_input
 from landmarks_tf import prediction
 from landmarks_tf import preprocessing
 from landmarks_tf import run_folder
+from landmarks_tf import wording
 from landmarks_tf.errors import InvalidInput
 
 _OUTLIERS_DIR = flags.DEFINE_string(
@@ -91,7 +92,7 @@ def answer_outliers(run_dir: Path, outliers: Sequence[Path]) -> dict[str, float]
     largest = {}
     for path, answer in prediction.load_classifier(run_dir).predict_photos(outliers):
         if isinstance(answer, InvalidInput):
-            print(f"skipped {answer}", file=sys.stderr)
+            print(wording.printable(f"skipped {answer}"), file=sys.stderr)
         else:
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
             largest[digest] = float(answer.max())

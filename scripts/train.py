@@ -27,6 +27,7 @@ from landmarks_tf import run_folder
 from landmarks_tf import sample_data
 from landmarks_tf import split
 from landmarks_tf import split_file
+from landmarks_tf import wording
 from landmarks_tf.catalog import Catalog
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.options import CHOICES
@@ -230,8 +231,11 @@ def main(arguments: list[str]) -> int:
     try:
         return train(listing, run_dir, output_dir, options, outliers)
     except KeyboardInterrupt as error:
-        how = "go on with the same command and --resume"
-        raise KeyboardInterrupt(how) from error
+        raise KeyboardInterrupt(how_to_go_on(run_dir)) from error
+    except OSError as error:
+        # What is written to a disk that is full does not say where it was to go.
+        reason = error if error.filename else f"{error}: {output_dir}"
+        raise OSError(f"{reason}; {how_to_go_on(run_dir)}") from error
 
 
 def train(
@@ -259,6 +263,13 @@ def train(
     return 3 if refused else 0
 
 
+def how_to_go_on(run_dir: Path) -> str:
+    if not (run_dir / run_folder.CHECKPOINTS).exists():
+        return "nothing is trained yet: start again with the same command"
+    instead = " instead of --overwrite" if _OVERWRITE.value else ""
+    return f"go on with the same command and --resume{instead}"
+
+
 def options_of_flags() -> TrainingOptions:
     names = [field.name for field in dataclasses.fields(TrainingOptions)]
     values: dict[str, Any] = {name: flags.FLAGS[name].value for name in names}
@@ -282,7 +293,8 @@ def list_data() -> Catalog:
     ignored = listing.visible_ignored()
     if ignored:
         count, first = len(ignored), ignored[0]
-        print(f"ignored {count} that are no photos of a class, the first: {first}")
+        text = f"ignored {count} that are no photos of a class, the first: {first}"
+        print(wording.printable(text))
     return listing
 
 
@@ -293,7 +305,8 @@ def split_data(listing: Catalog, run_dir: Path, options: TrainingOptions) -> Cat
     if split_path.exists():
         new = split_file.find_new(split_path, listing)
         if new:
-            print(f"left out {len(new)} photos that are new, the first: {new[0]}")
+            text = f"left out {len(new)} photos that are new, the first: {new[0]}"
+            print(wording.printable(text))
         class_names = run_folder.load_class_names(labels_path)
         return split_file.load_split(split_path, class_names, listing.data_dir)
     inspections = checking.inspect(listing)
@@ -319,7 +332,8 @@ def split_data(listing: Catalog, run_dir: Path, options: TrainingOptions) -> Cat
     run_folder.write_class_names(labels_path, photos.class_names)
     split_file.write_split(split_path, photos, hashes, skipped | alike)
     for name in photos.classes_without("test"):
-        print(f"warning: no test photos of class {name}", file=sys.stderr)
+        text = f"warning: no test photos of class {name}"
+        print(wording.printable(text), file=sys.stderr)
     counts = [f"{len(photos.splits[name])} {name}" for name in split.SPLITS]
     print(f"photos: {', '.join(counts)}", flush=True)
     return photos

@@ -67,6 +67,16 @@ def test_refuses_a_test_folder_without_photos(data_dir):
         load_catalog(data_dir)
 
 
+@pytest.mark.parametrize("name", ["a\nb", "a\rb", "a\udcff"])
+def test_refuses_a_name_that_labels_cannot_hold(data_dir, name):
+    (data_dir / "train" / name).mkdir()
+    (data_dir / "train" / name / "1.jpg").touch()
+    message = "^a class name must be UTF-8 without line breaks. Received: 'a"
+    with pytest.raises(InvalidInput, match=message) as caught:
+        load_catalog(data_dir)
+    assert str(caught.value).isprintable()
+
+
 def test_labels_follow_the_sorted_class_names(data_dir):
     catalog = load_catalog(data_dir)
     assert catalog.class_names == ("a", "b")

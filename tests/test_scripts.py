@@ -318,6 +318,21 @@ def test_train_refuses_in_one_line(colored_dir, tmp_path, flags, message):
     assert not output_dir.exists()
 
 
+@pytest.mark.parametrize(
+    ("contents", "message"),
+    [
+        (b"--flagfile=%s\n--epochs=none\n", "flag --epochs=none: "),  # itself
+        (b"\xff\xfe--epochs=3", "a --flagfile is no text in UTF-8: "),
+    ],
+)
+def test_an_odd_flagfile_is_one_line(tmp_path, contents, message):
+    path = tmp_path / "own.flags"
+    path.write_bytes(contents.replace(b"%s", bytes(path)))
+    result = run_script("train", f"--flagfile={path}", "--data_dir=nowhere")
+    assert result.returncode == 1 and "Traceback" not in result.stderr
+    assert result.stderr.splitlines()[-1].startswith(f"error: {message}")
+
+
 def copy_without_classes(colored_dir, data_dir):
     data_dir.mkdir()
     shutil.copy(colored_dir / "train/0.red/00.jpg", data_dir)

@@ -213,7 +213,7 @@ def test_the_best_epoch_is_kept_through_a_resume(tmp_path):
     assert progress.best_epoch == 1
     checkpoint = checkpoints.find_checkpoint(tmp_path)
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-    model.load_weights(checkpoint / "best.weights.h5")
+    model.load_weights(checkpoint / "best.keras")
     assert model.layers[0].get_weights()[0] == 1
     assert [path.name for path in tmp_path.iterdir()] == ["epoch_000004"]
 
@@ -258,7 +258,7 @@ def test_the_model_written_is_the_one_that_was_validated(tmp_path):
     body.layers[2].finalize_state()
     checkpoint = tmp_path / "epoch_000001"
     checkpoint.mkdir()
-    model.save_weights(checkpoint / "best.weights.h5")
+    model.save(checkpoint / "best.keras")
     rebuilt = training.load_best_model(build, tmp_path)
     images = np.random.default_rng(0).random((2, 32, 32, 3), np.float32)
     np.testing.assert_allclose(

@@ -1,3 +1,5 @@
+import html
+
 import base64
 import io
 
@@ -23,3 +25,10 @@ def test_a_thumbnail_is_small_and_the_picture_stays():
     with Image.open(file) as small:
         assert (small.format, small.size) == ("JPEG", (60, 40))
     assert picture.size == (300, 200)
+
+
+def test_names_are_text_in_markdown_too():
+    name = "<img src=x onerror=alert(1)>\x1b[31m [a](javascript:x) *b* `c`"
+    escaped = web_page.escape_markdown(name)
+    assert html.unescape(escaped) == name.replace("\x1b", "?")
+    assert not set(escaped) & set("<>*`[]\x1b")

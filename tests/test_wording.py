@@ -47,3 +47,11 @@ def test_a_photo_of_nothing_known_is_said_to_be_one():
     assert sentence == (
         "This is no landmark that I know. It is most like the Atomium or Petra."
     )
+
+
+def test_what_moves_a_cursor_or_turns_text_round_is_not_shown():
+    text = "a\x1b[31mred\x07\u202egnp.exe\u2028\r"
+    assert wording.printable(text) == "a?[31mred??gnp.exe??"
+    assert wording.human_names(["3.a\tb\x1b"]) == ("a b?",)
+    persian = "\u0645\u06cc\u200c\u062f\u0627\u0646"  # with the joiner it is spelt with
+    assert wording.printable(persian) == persian
