@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
+import filelock
+
 import landmarks_tf
 from landmarks_tf.errors import InvalidInput
 
@@ -44,6 +46,9 @@ EXACT_EXPORTS = ("saved_model", "float32")
 # Only while a run is unfinished.
 CHECKPOINTS = "checkpoints"
 PIXELS = "pixels"
+LOCK = ".lock"
+# Those of this process, by their files.
+_LOCKS: dict[Path, filelock.BaseFileLock] = {}
 
 
 def unfinished_dir(output_dir: Path) -> Path:
@@ -63,14 +68,17 @@ def begin(output_dir: Path, resume: bool, overwrite: bool) -> Path:
     """Returns the folder to write a run in, which is moved into place by `publish`.
 
     Raises:
-        InvalidInput: if a run is there and neither flag says what to do with it, or
-            something else is there that is not to be overwritten.
+        InvalidInput: if a run is there and neither flag says what to do with it, if
+            something else is there that is not to be overwritten, or if another
+            process writes there.
     """
     if resume and overwrite:
         raise InvalidInput("--resume and --overwrite exclude each other")
     if overwrite and output_dir.exists() and not _is_replaceable(output_dir):
         raise InvalidInput(f"{output_dir} is not a run folder: it is not overwritten")
     unfinished = unfinished_dir(output_dir)
+    if unfinished.exists():
+        _lock(unfinished)
     if (unfinished / CHECKPOINTS).exists():
         if resume:
             return unfinished
@@ -79,19 +87,37 @@ def begin(output_dir: Path, resume: bool, overwrite: bool) -> Path:
                 f"{unfinished} holds a run that was stopped: go on with --resume, or "
                 "start again with --overwrite"
             )
-    # Without a checkpoint there is little in it to lose.
-    shutil.rmtree(unfinished, ignore_errors=True)
     if output_dir.exists() and not overwrite:
         raise InvalidInput(
             f"{output_dir} exists: choose another --output_dir or pass --overwrite"
         )
-    unfinished.mkdir(parents=True)
+    unfinished.mkdir(parents=True, exist_ok=True)
+    _lock(unfinished)
+    for path in unfinished.iterdir():
+        # Without a checkpoint there is little in it to lose.
+        if path.name != LOCK:
+            remove(path)
     return unfinished
+
+
+def _lock(unfinished: Path) -> None:
+    """Keeps other processes from writing a run, until this one ends or publishes it."""
+    path = unfinished / LOCK
+    lock = _LOCKS.setdefault(path, filelock.FileLock(path, thread_local=False))
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise InvalidInput(f"another run is being written in {unfinished}") from error
 
 
 def publish(output_dir: Path) -> None:
     """Moves a run that is whole into place, over an older one if there is one."""
-    _replace(unfinished_dir(output_dir), output_dir)
+    unfinished = unfinished_dir(output_dir)
+    lock = _LOCKS.pop(unfinished / LOCK, None)
+    if lock:
+        lock.release(force=True)
+        remove(unfinished / LOCK)
+    _replace(unfinished, output_dir)
     for name in (CHECKPOINTS, PIXELS):
         shutil.rmtree(output_dir / name, ignore_errors=True)
 

@@ -74,11 +74,14 @@ def run(main: Callable[[list[str]], int | None], error_code: int = 1) -> None:
             # The reader, such as `head`, has seen enough: no word to it, nor at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(error_code)
-        except (InvalidInput, OSError) as error:
+        except InvalidInput as error:
             fail(f"error: {error}")
         except KeyboardInterrupt as error:
             fail(": ".join(filter(None, ("interrupted", str(error)))))
-        except Exception:
+        except Exception as error:
+            reason = system_reason(error)
+            if reason:
+                fail(f"error: {reason}")
             traceback.print_exc()
             sys.exit(error_code)
         sys.exit(exit_code)
@@ -86,6 +89,25 @@ def run(main: Callable[[list[str]], int | None], error_code: int = 1) -> None:
     # As Ctrl-C does: what is half-written is removed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     app.run(guarded, flags_parser=parse)
+
+
+def system_reason(error: Exception) -> str:
+    """Returns in a line what the system refuses; nothing if an error is no such one."""
+    if isinstance(error, OSError):
+        return str(error)
+    if "tensorflow" not in sys.modules:
+        return ""
+    import tensorflow as tf
+
+    if not isinstance(error, tf.errors.OpError):
+        return ""
+    if isinstance(error, tf.errors.ResourceExhaustedError) and "OOM" in str(error):
+        return "out of memory: lower --batch_size or --image_size"
+    # In TensorFlow's message, the line of the file and what the system says of it.
+    found = re.search(
+        r"^(?:\{\{.*\}\} )?(/?\S.*); ([A-Z].*)$", str(error), re.MULTILINE
+    )
+    return f"{found[1]}: {found[2].strip().lower()}" if found else ""
 
 
 @contextlib.contextmanager
@@ -128,15 +150,20 @@ def quiet_stderr() -> Iterator[None]:
         os.close(nowhere)
 
 
-def load_tensorflow() -> None:
+def load_tensorflow(deterministic: bool = False) -> None:
     """Imports TensorFlow and finds its devices, without their notes.
 
     Called late: it takes seconds, and a wrong flag should not cost a user them.
+
+    Args:
+        deterministic: whether each operation must compute the same each time.
     """
     with quiet_stderr():
         import tensorflow as tf
 
         tf.config.list_logical_devices()
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
 
 
 def refuse_arguments(arguments: list[str]) -> None:

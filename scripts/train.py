@@ -202,6 +202,12 @@ _DISTRIBUTION = flags.DEFINE_enum(
     "auto trains on all GPUs of this machine if there are several, each with its share "
     "of every batch: let --batch_size divide by their number.",
 )
+_DETERMINISTIC = flags.DEFINE_bool(
+    "deterministic",
+    False,
+    "Refuse operations that TensorFlow may compute otherwise the next time. On a CPU a "
+    "run is the same without (docs/reproducibility.md).",
+)
 flags.DEFINE_float(
     "min_accuracy",
     _DEFAULTS.min_accuracy,
@@ -232,10 +238,13 @@ def main(arguments: list[str]) -> int:
         return train(listing, run_dir, output_dir, options, outliers)
     except KeyboardInterrupt as error:
         raise KeyboardInterrupt(how_to_go_on(run_dir)) from error
-    except OSError as error:
-        # What is written to a disk that is full does not say where it was to go.
-        reason = error if error.filename else f"{error}: {output_dir}"
-        raise OSError(f"{reason}; {how_to_go_on(run_dir)}") from error
+    except Exception as error:
+        reason = command_line.system_reason(error)
+        if not reason:
+            raise
+        # Of a full disk the system does not say which.
+        where = f"while writing {run_dir}"
+        raise OSError(f"{reason} ({where}); {how_to_go_on(run_dir)}") from error
 
 
 def train(
@@ -246,7 +255,7 @@ def train(
     outliers: list[Path],
 ) -> int:
     """Does the work of a run that was begun, and returns the exit code."""
-    command_line.load_tensorflow()
+    command_line.load_tensorflow(_DETERMINISTIC.value)
     photos = split_data(listing, run_dir, options)
     model = fit(photos, run_dir, options)
     answers = calibrate(model, photos, run_dir, options)

@@ -1,6 +1,8 @@
 import json
 import math
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -103,7 +105,36 @@ def test_a_run_that_failed_before_its_first_checkpoint_is_no_hindrance(output_di
     unfinished = run_folder.begin(output_dir, resume=False, overwrite=False)
     (unfinished / run_folder.SPLIT).write_text("{}")
     run_folder.begin(output_dir, resume=False, overwrite=False)
-    assert not list(unfinished.iterdir())
+    assert not (unfinished / run_folder.SPLIT).exists()
+
+
+BEGIN = """
+import sys
+from pathlib import Path
+from landmarks_tf import run_folder
+run_folder.begin(Path(sys.argv[1]), resume=sys.argv[2] == "resume", overwrite=False)
+print("begun", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("how", ["anew", "resume"])
+def test_two_programs_do_not_write_one_run(output_dir, how):
+    other = subprocess.Popen(
+        [sys.executable, "-c", BEGIN, str(output_dir), how],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert other.stdout.readline() == b"begun\n"
+    for resume in (False, True):
+        with pytest.raises(InvalidInput, match="^another run is being written in "):
+            run_folder.begin(output_dir, resume, overwrite=False)
+    other.kill()  # which leaves no lock behind
+    other.communicate()
+    unfinished = run_folder.begin(output_dir, resume=False, overwrite=False)
+    (unfinished / run_folder.METRICS).write_text("{}")
+    run_folder.publish(output_dir)
+    assert [path.name for path in output_dir.iterdir()] == [run_folder.METRICS]
 
 
 def test_resume_and_overwrite_exclude_each_other(output_dir):

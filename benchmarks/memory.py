@@ -1,0 +1,107 @@
+"""Does memory grow with the epochs of a training, or with the photos of an answer?
+
+  python benchmarks/memory.py MODEL DATA_DIR [NUM_PHOTOS]
+
+Trains the reference network at 800x800, batches of 8, for 11 epochs of two photos a
+class of a data folder with train/, and answers NUM_PHOTOS photos of it (20,000 unless
+told otherwise; the same ones again and again) by predict.py. Reads the resident memory
+of each ten times and prints the line through the points. Linux.
+"""
+
+import itertools
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).parents[1]
+NUM_POINTS = 10
+NUM_PHOTOS = 20_000
+NUM_OF_EACH_CLASS = 2
+
+
+def link(photos: list[Path], folder: Path) -> None:
+    folder.mkdir(parents=True)
+    for number, photo in enumerate(photos):
+        (folder / f"{number:06}{photo.suffix}").symlink_to(photo.resolve())
+
+
+def run(script: str, *arguments: str) -> Iterator[tuple[str, float]]:
+    """Yields each line that a script prints, and its resident memory in MB then."""
+    command = [sys.executable, "-u", f"scripts/{script}.py", *arguments]
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout
+    for line in process.stdout:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        found = re.search(r"VmRSS:\s*(\d+) kB", status)
+        yield line, int(found[1]) / 1000 if found else float("nan")
+    if process.wait():
+        sys.exit(f"{script}.py ended with {process.returncode}")
+
+
+def train(data_dir: Path, folder: Path) -> list[tuple[int, float]]:
+    """Returns epochs with the memory after each; the first one fills it."""
+    for split in ("train", "test"):
+        for landmark in sorted((data_dir / "train").iterdir()):
+            begin = 0 if split == "train" else NUM_OF_EACH_CLASS
+            photos = sorted(landmark.iterdir())[begin : begin + NUM_OF_EACH_CLASS]
+            link(photos, folder / "photos" / split / landmark.name)
+    points = []
+    for line, memory in run(
+        "train",
+        "--flagfile=scripts/flags/reference.flags",
+        f"--epochs={NUM_POINTS + 1}",
+        "--formats=float32",
+        f"--data_dir={folder / 'photos'}",
+        f"--output_dir={folder / 'run'}",
+    ):
+        if found := re.match(r"Epoch (\d+)/", line):
+            points.append((int(found[1]) - 1, memory))
+    return points[1:]
+
+
+def predict(
+    model: Path, data_dir: Path, num_photos: int, folder: Path
+) -> list[tuple[int, float]]:
+    """Returns numbers of photos with the memory after each."""
+    photos = sorted(data_dir.glob("train/*/*"))
+    link([*itertools.islice(itertools.cycle(photos), num_photos)], folder / "many")
+    answers = run("predict", f"--model={model}", "--output=json", str(folder / "many"))
+    return [
+        (number, memory)
+        for number, (_, memory) in enumerate(answers, start=1)
+        if number % (num_photos // NUM_POINTS) == 0
+    ]
+
+
+def report(what: str, unit: str, points: list[tuple[int, float]]) -> None:
+    numbers, memories = np.array(points, float).T
+    slope, level = np.polyfit(numbers, memories, 1)
+    for number, memory in points:
+        print(f"  {number:>6} {unit}s: {memory:,.0f} MB")
+    print(f"{what}: {level:,.0f} MB and {slope:.4g} MB a {unit}", flush=True)
+
+
+def main(model: Path, data_dir: Path, num_photos: int) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        report("predict", "photo", predict(model, data_dir, num_photos, folder))
+        report("training", "epoch", train(data_dir, folder))
+
+
+if __name__ == "__main__":
+    main(
+        Path(sys.argv[1]).resolve(),
+        Path(sys.argv[2]).resolve(),
+        int(sys.argv[3]) if len(sys.argv) > 3 else NUM_PHOTOS,
+    )
