@@ -1,4 +1,7 @@
 import dataclasses
+import errno
+import os
+import sys
 import threading
 
 import keras
@@ -101,6 +104,79 @@ def test_a_killed_run_resumes_to_the_same_weights_and_history(
     rates = [row["learning_rate"] for row in progress.history]
     assert rates[1:] == sorted(rates[1:], reverse=True)
     assert rates[-1] == pytest.approx(0, abs=1e-9)
+
+
+class FullDisk:
+    """Has no space from a file or folder on that is made in a folder, once."""
+
+    def __init__(self, folder, first_refused=sys.maxsize):
+        self.folder, self.first_refused, self.made = str(folder), first_refused, []
+        sys.addaudithook(self)  # which stays for good
+
+    def __call__(self, event, arguments):
+        if event == "open":
+            path, _, flags = arguments
+            is_made = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR)
+        else:
+            path, is_made = arguments and arguments[0], event in (
+                "os.mkdir",
+                "os.rename",
+            )
+        if is_made and str(path).startswith(self.folder):
+            self.made.append(path)
+            if len(self.made) > self.first_refused:
+                raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+
+def begin_epochs(folder, model):
+    early_stopping = keras.callbacks.EarlyStopping("val_accuracy", mode="max")
+    progress = checkpoints.load_progress(folder)
+    keeper = checkpoints.CheckpointKeeper(folder, progress, early_stopping, 9)
+    for callback in (early_stopping, keeper):
+        callback.set_model(model)
+        callback.on_train_begin()
+    return keeper
+
+
+def end_epoch(keeper):
+    epoch = keeper.progress.num_epochs
+    keeper.on_epoch_begin(epoch)
+    names = "loss", "accuracy", "val_loss", "val_accuracy"
+    keeper.on_epoch_end(epoch, dict.fromkeys(names, epoch / 10))
+
+
+def test_a_disk_that_is_full_costs_no_checkpoint(tmp_path):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    model.compile(keras.optimizers.AdamW(), "mse", metrics=["accuracy"])
+    model.optimizer.build(model.trainable_variables)
+    disk = FullDisk(tmp_path / "enough")
+    keeper = begin_epochs(tmp_path / "enough", model)
+    end_epoch(keeper)
+    begin = len(disk.made)
+    end_epoch(keeper)
+    assert len(disk.made) >= begin + 5  # a folder, three files and its name
+    for number in range(begin, len(disk.made)):
+        folder = tmp_path / str(number)
+        disk_of_run = FullDisk(folder, number)
+        keeper = begin_epochs(folder, model)
+        end_epoch(keeper)
+        weights = model.get_weights()
+        model.set_weights([x + 1 for x in weights])
+        with pytest.raises(OSError, match="No space left"):
+            end_epoch(keeper)
+        disk_of_run.first_refused = sys.maxsize
+        checkpoint = checkpoints.find_checkpoint(folder)
+        checkpoints.restore(checkpoint, model)
+        for old, new in zip(weights, model.get_weights(), strict=True):
+            np.testing.assert_array_equal(old, new)
+        best = training.load_best_model(
+            lambda: keras.models.clone_model(model), folder
+        )
+        np.testing.assert_array_equal(best.get_weights()[0], weights[0])
+        keeper = begin_epochs(folder, model)
+        assert keeper.progress.num_epochs == 1
+        end_epoch(keeper)
+        assert checkpoints.load_progress(folder).num_epochs == 2
 
 
 def ask_to_stop(monkeypatch, stop, moments):
