@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _NUM_CORES = os.cpu_count() or 1
-# At least 8 photos, and as many for each core.
-_BATCH_SIZE = -(-8 // _NUM_CORES) * _NUM_CORES
+_MIN_BATCH_SIZE = 8
 # Longest side, in pixels, of a picture that is drawn to be looked at.
 _SHOWN_SIDE = 1024
 # Photos come back as what they were given as.
@@ -54,6 +53,7 @@ class Classifier:
             the landmarks.
         find_heat: from an image to where it speaks for the answer, see
             `explanation.GradCam.find_heat`; None where the file cannot tell.
+        num_cores: that photos are decoded on.
     """
 
     class_names: tuple[str, ...]
@@ -61,6 +61,7 @@ class Classifier:
     predict: Callable[[np.ndarray], np.ndarray]
     threshold: float = 0.0
     find_heat: Callable[[np.ndarray], np.ndarray] | None = None
+    num_cores: int = _NUM_CORES
 
     @functools.cached_property
     def names(self) -> tuple[str, ...]:
@@ -170,12 +171,14 @@ class Classifier:
             rest: Iterator = iter(photo_input.find_photos([photos]))
         else:
             rest = iter(photos)
-        with ThreadPoolExecutor(_NUM_CORES) as pool:
+        # As many photos for each core.
+        batch_size = -(-_MIN_BATCH_SIZE // self.num_cores) * self.num_cores
+        with ThreadPoolExecutor(self.num_cores) as pool:
 
             def begin() -> list[tuple[_P, Future]]:
                 return [
                     (photo, pool.submit(_try_load, photo, self.image_size))
-                    for photo in itertools.islice(rest, _BATCH_SIZE)
+                    for photo in itertools.islice(rest, batch_size)
                 ]
 
             # While some photos are answered, the next ones are decoded.

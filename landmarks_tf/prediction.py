@@ -20,13 +20,15 @@ if TYPE_CHECKING:
     import keras
 
 
-def load_classifier(path: Path | str) -> Classifier:
+def load_classifier(path: Path | str, num_cores: int | None = None) -> Classifier:
     """Reads a trained network.
 
     Args:
         path: a run folder, or a `.keras` or `.tflite` file with its `labels.txt`
             beside it, and its `metrics.json` for the threshold; without, all photos
             show a known landmark.
+        num_cores: to use, of a process that has others beside it; default: all, which
+            TensorFlow takes for a `.keras` file in any case.
 
     Raises:
         InvalidInput: if a file is missing, is damaged or does not fit its labels.
@@ -41,9 +43,13 @@ def load_classifier(path: Path | str) -> Classifier:
             f"model={path}" + ("" if path.exists() else " (no such file)")
         )
     class_names = run_folder.load_class_names(path.with_name(run_folder.LABELS))
-    load = _load_tflite if path.suffix == ".tflite" else _load_keras
+    num_cores = num_cores or os.cpu_count() or 1
+    if path.suffix == ".tflite":
+        classifier = _load_tflite(path, class_names, num_cores)
+    else:
+        classifier = _load_keras(path, class_names)
     record = run_folder.load_metrics(path.parent).get("threshold", {})
-    return replace(load(path, class_names), threshold=record.get("value", 0.0))
+    return replace(classifier, threshold=record.get("value", 0.0), num_cores=num_cores)
 
 
 def _load_keras(path: Path, class_names: tuple[str, ...]) -> Classifier:
@@ -80,10 +86,12 @@ def _prepare_heat(model: "keras.Model") -> Callable[[np.ndarray], np.ndarray]:
     return find_heat
 
 
-def _load_tflite(path: Path, class_names: tuple[str, ...]) -> Classifier:
+def _load_tflite(
+    path: Path, class_names: tuple[str, ...], num_cores: int
+) -> Classifier:
     from landmarks_tf import litert
 
-    model = litert.TfliteModel(path, os.cpu_count() or 1)
+    model = litert.TfliteModel(path, num_cores)
     if model.num_outputs != len(class_names):
         raise InvalidInput(
             f"{path} has {model.num_outputs} outputs, but there are "

@@ -8,7 +8,7 @@ from pathlib import Path
 import landmarks_tf
 
 PACKAGE = Path(landmarks_tf.__file__).parent
-# A module may import those before it; of the last four none imports another.
+# A module may import those before it; of the builders none imports another.
 ORDER = (
     "errors landmarks wording architectures options file_cache web_page catalog split "
     "split_file preprocessing photo_input conditions duplicates inspection "
@@ -18,9 +18,9 @@ ORDER = (
     "sample_parts sample_scenes sample_photo vectors sample_data data_check "
     "data_report quarantine download augmentation features distribution distillation "
     "checkpoints pixel_cache epochs served_model quantization pipeline training "
-    "exporting prediction"
+    "exporting prediction library tag_folder tagging"
 ).split()
-BUILDERS = set(ORDER[-4:])
+BUILDERS = set("pipeline training exporting prediction".split())
 
 
 def imported(tree: ast.AST) -> set[str]:

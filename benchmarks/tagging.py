@@ -1,0 +1,97 @@
+"""How many photos a second does `tag_library.py` tag, beside `predict.py`?
+
+PYTHONPATH=. python benchmarks/tagging.py MODEL.tflite FOLDER_OF_PHOTOS [NUM_PHOTOS]
+
+The same photos with 1 and 2 worker processes and by `predict.py --output=json`, whose
+answers must be the same to the last digit. From the shell, start and all; and without:
+the time of one photo by the same command is taken off. Also in seconds of the
+processor, once, which other work on the machine changes less.
+"""
+
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from measuring import measure
+from measuring import report
+
+from landmarks_tf import photo_input
+
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+PHOTOS_PER_SHARD = 50
+NUM_RUNS = 3
+
+
+def predict(model: Path, photos: Path) -> str:
+    """Returns what the script prints: an object a line."""
+    command = [sys.executable, SCRIPTS / "predict.py", f"--model={model}"]
+    done = subprocess.run(
+        [*command, "--output=json", photos], capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def tag(model: Path, photos: Path, num_workers: int) -> str:
+    """Returns the tags that the script writes, in order."""
+    with tempfile.TemporaryDirectory() as folder:
+        named = {
+            "model": model,
+            "photos": photos,
+            "output_dir": folder,
+            "num_workers": num_workers,
+            "photos_per_shard": PHOTOS_PER_SHARD,
+        }
+        flags = [f"--{name}={value}" for name, value in named.items()]
+        command = [sys.executable, SCRIPTS / "tag_library.py", *flags]
+        subprocess.run(command, capture_output=True, check=True)
+        return "".join(path.read_text() for path in sorted(Path(folder).glob("tags-*")))
+
+
+def processor_seconds(ask: Callable[[], str]) -> float:
+    """Returns what processes took that were started and have ended, workers too."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    ask()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def main() -> None:
+    model, source = Path(sys.argv[1]), Path(sys.argv[2])
+    found = photo_input.find_photos([source])[: int((sys.argv[3:] or ["500"])[0])]
+    with tempfile.TemporaryDirectory() as folder:
+        many, one = Path(folder, "many"), Path(folder, "one")
+        for part, photos in ((many, found), (one, found[:1])):
+            part.mkdir()
+            for number, photo in enumerate(photos):
+                (part / f"{number:05}{photo.suffix}").symlink_to(photo.resolve())
+        if not predict(model, many) == tag(model, many, 1) == tag(model, many, 2):
+            raise RuntimeError("not the same answers")
+
+        def contestants(photos: Path) -> dict[str, Callable[[], str]]:
+            return {
+                "tag_library.py, 1 worker": lambda: tag(model, photos, 1),
+                "tag_library.py, 2 workers": lambda: tag(model, photos, 2),
+                "predict.py": lambda: predict(model, photos),
+            }
+
+        start = measure("one photo, from the shell", contestants(one), NUM_RUNS)
+        question = f"{len(found)} photos, from the shell"
+        whole = measure(question, contestants(many), NUM_RUNS)
+        for photos in (one, many):
+            for name, ask in contestants(photos).items():
+                taken = processor_seconds(ask)
+                print(f"  {taken:7.2f} s of processor  {photos.name}  {name}")
+    without = {name: whole[name] - start[name] for name in whole}
+    report(f"{len(found) - 1} photos, start-up taken off", without)
+    for name in whole:
+        print(
+            f"  {len(found) / whole[name]:7.1f} photos/s,"
+            f" {(len(found) - 1) / without[name]:7.1f} without the start  {name}"
+        )
+
+
+if __name__ == "__main__":
+    main()
