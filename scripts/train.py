@@ -16,6 +16,7 @@ import answering
 import checking
 import command_line
 import fitting
+import hosting
 import proving
 import rejecting
 from absl import flags
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 _DEFAULTS = TrainingOptions()
-for module in (fitting, proving, rejecting):
+for module in (fitting, hosting, proving, rejecting):
     flags.adopt_module_key_flags(module)
 
 _DATA_DIR = flags.DEFINE_string(
@@ -197,9 +198,11 @@ flags.DEFINE_float(
 _DISTRIBUTION = flags.DEFINE_enum(
     "distribution",
     "auto",
-    ["auto", "none"],
+    ["auto", "none", "hosts"],
     "auto trains on all GPUs of this machine if there are several, each with its share "
-    "of every batch: let --batch_size divide by their number.",
+    "of every batch: let --batch_size divide by their number. hosts trains a scratch "
+    "network on several machines, each of which runs this command "
+    "(docs/distributed.md).",
 )
 flags.DEFINE_float(
     "min_accuracy",
@@ -212,7 +215,11 @@ def main(arguments: list[str]) -> int:
     command_line.refuse_arguments(arguments)
     options = options_of_flags()
     proving.chosen_formats()  # refused before any work
+    place = find_place(options)
     output_dir = Path(_OUTPUT_DIR.value or f"saved_models/{options.model}")
+    if place and hosting.is_beside():
+        fit_share(place, output_dir, options)
+        return 0
     if _RESUME.value and run_folder.is_finished(output_dir):
         print(f"{output_dir} is finished: nothing to resume")
         return 0
@@ -222,13 +229,15 @@ def main(arguments: list[str]) -> int:
     fitting.find_teacher(listing.class_names, options)  # refused before any work
     outliers = rejecting.find_outliers()
     run_folder.refuse_overlap(output_dir, listing.data_dir)
-    run_dir = run_folder.begin(output_dir, _RESUME.value, _OVERWRITE.value)
-    # Who repeats the run by its flags, repeats its split.
-    command_line.write_flags(
-        run_dir / run_folder.FLAGS, split_file=str(output_dir / run_folder.SPLIT)
-    )
     try:
-        return train(listing, run_dir, output_dir, options, outliers)
+        if place and place.index:
+            return hosting.train_beside(place)
+        run_dir = run_folder.begin(output_dir, _RESUME.value, _OVERWRITE.value)
+        # Who repeats the run by its flags, repeats its split.
+        command_line.write_flags(
+            run_dir / run_folder.FLAGS, split_file=str(output_dir / run_folder.SPLIT)
+        )
+        return train(listing, run_dir, output_dir, options, outliers, place)
     except KeyboardInterrupt as error:
         how = "go on with the same command and --resume"
         raise KeyboardInterrupt(how) from error
@@ -240,10 +249,14 @@ def train(
     output_dir: Path,
     options: TrainingOptions,
     outliers: list[Path],
+    place: hosting.Place | None,
 ) -> int:
     """Does the work of a run that was begun, and returns the exit code."""
-    command_line.load_tensorflow()
+    command_line.load_tensorflow(shares_gpus=place is not None)
     photos = split_data(listing, run_dir, options)
+    # What is trained beside is found finished here.
+    if place and (exit_code := hosting.train_beside(place)):
+        return exit_code
     model = fit(photos, run_dir, options)
     answers = calibrate(model, photos, run_dir, options)
     top1 = evaluate(model, answers, photos, run_dir, options)
@@ -264,6 +277,14 @@ def options_of_flags() -> TrainingOptions:
     values: dict[str, Any] = {name: flags.FLAGS[name].value for name in names}
     values["training_sizes"] = tuple(values["training_sizes"])
     return TrainingOptions(**values)
+
+
+def find_place(options: TrainingOptions) -> hosting.Place | None:
+    """Returns where this host stands among several; None where it trains alone."""
+    if _DISTRIBUTION.value == "hosts":
+        return hosting.find_place(options)
+    hosting.refuse_place()
+    return None
 
 
 def list_data() -> Catalog:
@@ -367,6 +388,29 @@ def fit(photos: Catalog, run_dir: Path, options: TrainingOptions) -> "keras.Mode
         flush=True,
     )
     return model
+
+
+def fit_share(place: hosting.Place, output_dir: Path, options: TrainingOptions) -> None:
+    """Trains as one of several hosts, from what the first one has written."""
+    run_dir = run_folder.unfinished_dir(output_dir)
+    data_dir = Path(_DATA_DIR.value or sample_data.load_sample_set())
+    with hosting.meeting(place, options) as hosts:
+        if not run_dir.is_dir():
+            raise InvalidInput(
+                "`output_dir` must lie where all hosts see it. Received: "
+                f"output_dir={output_dir}, without the run of the first host"
+            )
+        command_line.compare_flags(
+            run_dir / run_folder.FLAGS, split_file=str(output_dir / run_folder.SPLIT)
+        )
+        # The first host has read the photos; each reads its share while it trains.
+        photos = split_file.load_split(
+            run_dir / run_folder.SPLIT,
+            run_folder.load_class_names(run_dir / run_folder.LABELS),
+            data_dir,
+            reads_photos=False,
+        )
+        fitting.fit_share(photos, run_dir, options, hosts)
 
 
 def calibrate(
