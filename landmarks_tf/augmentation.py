@@ -141,6 +141,9 @@ def mix_photos(
 
     def apply(layer: keras.Layer) -> tuple[tf.Tensor, tf.Tensor]:
         data = {"images": images, "labels": targets}
+        # Called by its parts and not as a whole, a layer of Keras's would compute in
+        # the backend that trains; a dataset's functions are TensorFlow's.
+        layer.backend.set_backend("tensorflow")
         draws = _SeededDraws(seed)
         chosen = layer.get_random_transformation(data, training=True, seed=draws)
         mixed = layer.transform_images(images, chosen)

@@ -20,8 +20,11 @@ from typing import Any
 import keras
 
 from landmarks_tf import distillation
+from landmarks_tf import distribution
 from landmarks_tf.errors import Interrupted
 from landmarks_tf.errors import InvalidInput
+from landmarks_tf.hosts import ALONE
+from landmarks_tf.hosts import Hosts
 
 BEST = "best.keras"
 _LAST = "last.keras"
@@ -117,6 +120,7 @@ class CheckpointKeeper(keras.callbacks.Callback):
         epochs: of the run.
         stop: set when a user asks the run to stop: `Interrupted` is then raised after
             the step; `write_partial` is to follow.
+        hosts: who train together; the first one writes.
     """
 
     def __init__(
@@ -126,6 +130,7 @@ class CheckpointKeeper(keras.callbacks.Callback):
         early_stopping: keras.callbacks.EarlyStopping,
         epochs: int,
         stop: threading.Event | None = None,
+        hosts: Hosts = ALONE,
     ) -> None:
         super().__init__()
         self.progress = progress
@@ -134,6 +139,7 @@ class CheckpointKeeper(keras.callbacks.Callback):
         self._early_stopping = early_stopping
         self._epochs = epochs
         self._stop = stop or threading.Event()
+        self._hosts = hosts
         partial = progress.partial
         self._num_steps = partial.num_steps if partial else 0
         self._seconds = partial.seconds if partial else 0.0
@@ -202,15 +208,25 @@ class CheckpointKeeper(keras.callbacks.Callback):
             raise Interrupted
 
     def _write(self, name: str, is_best: bool) -> None:
-        older = find_checkpoint(self._checkpoints_dir)
+        """Writes a checkpoint on the first host, for which the others wait."""
         aside = self._checkpoints_dir / "unfinished"
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        network = distillation.student_of(self.model)
-        network.save(aside / _LAST)
+        if self._hosts.is_first:
+            shutil.rmtree(aside, ignore_errors=True)
+            aside.mkdir(parents=True)
         if is_best:
             self._save_averaged_weights(aside / BEST)
-        elif older is not None and (older / BEST).exists():
+        if self._hosts.is_first:
+            self._complete(aside, name)
+        self._hosts.wait_for_all(name)
+
+    def _complete(self, aside: Path, name: str) -> None:
+        """Writes the rest of a checkpoint, and puts it in the place of the older."""
+        older = find_checkpoint(self._checkpoints_dir)
+        network = distillation.student_of(self.model)
+        with distribution.on_this_host():
+            network.save(aside / _LAST)
+        has_best = (aside / BEST).exists()
+        if not has_best and older is not None and (older / BEST).exists():
             shutil.copyfile(older / BEST, aside / BEST)
         states = [state.numpy().tolist() for state in _states(network)]
         record = asdict(self.progress) | {"random_states": states}
@@ -223,11 +239,14 @@ class CheckpointKeeper(keras.callbacks.Callback):
         """Saves the weights that were validated: their averages, if there are any.
 
         With all the rest of the network: of weights alone Keras lets HDF5 write the
-        file, which brings the program down where a disk is full.
+        file, which brings the program down where a disk is full. All hosts change them,
+        and only the first one saves.
         """
         own = self.model.get_weights()
         self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
-        distillation.student_of(self.model).save(path)
+        if self._hosts.is_first:
+            with distribution.on_this_host():
+                distillation.student_of(self.model).save(path)
         self.model.set_weights(own)
 
 

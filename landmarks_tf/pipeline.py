@@ -1,6 +1,8 @@
 """tf.data: from photo files to batches of the contract's images and labels."""
 
+import math
 import os
+from collections.abc import Callable
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +13,8 @@ from landmarks_tf import epochs
 from landmarks_tf import graph_preprocessing
 from landmarks_tf import pixel_cache
 from landmarks_tf.catalog import Catalog
+from landmarks_tf.hosts import ALONE
+from landmarks_tf.hosts import Hosts
 from landmarks_tf.options import TrainingOptions
 from landmarks_tf.pixel_cache import PixelCache
 from landmarks_tf.preprocessing import ImageSize
@@ -45,10 +49,55 @@ def make_dataset(
         int32 `[batch]`); the last batch holds what is left.
     """
     examples = _examples(photos, split, image_size, cache)
-    pixels = _load_pixels(examples, image_size, cache)
+    load_pixels = _pixel_loader(image_size, cache)
+    pixels = examples.map(load_pixels, num_parallel_calls=_NUM_PARALLEL)
     if view_seeds is not None:
         pixels = _views(pixels, view_seeds, view_augmentation)
     return _batches(pixels, batch_size).prefetch(epochs.NUM_PREFETCHED)
+
+
+def make_validation_dataset(
+    photos: Catalog,
+    image_size: ImageSize,
+    batch_size: int,
+    cache: PixelCache | None = None,
+    hosts: Hosts = ALONE,
+) -> tf.data.Dataset:
+    """Returns a host's share of every validation photo once, in order.
+
+    Args:
+        photos: the catalog.
+        image_size: (height, width) in pixels, or one integer for a square.
+        batch_size: photos a batch, of all hosts.
+        cache: where decoded photos are kept for the next time through.
+        hosts: who share every batch; the photos of the others are not read.
+
+    Returns:
+        batches as `make_dataset` gives. Of several devices the last batch is filled up
+        to divide by them, and weights float32 `[batch]` come third: 0 for what fills
+        it, so that a loss averaged over all rows is that of the photos.
+    """
+    if hosts.num_devices == 1:
+        return make_dataset(photos, "validation", image_size, batch_size, cache)
+    examples = _examples(photos, "validation", image_size, cache)
+    num_photos = len(examples)
+    num_rows = math.ceil(num_photos / hosts.num_devices) * hosts.num_devices
+    weight, num_filling = num_rows / num_photos, num_rows - num_photos
+    weights = tf.constant([weight] * num_photos + [0.0] * num_filling)
+    rows = tf.data.Dataset.zip(
+        examples.concatenate(examples.take(1).repeat(num_filling)),
+        tf.data.Dataset.from_tensor_slices(weights),
+    )
+    load_pixels = _pixel_loader(image_size, cache)
+    pixels = epochs.take_share(rows, batch_size, hosts).map(
+        lambda names, weight: (*load_pixels(*names), weight),
+        num_parallel_calls=_NUM_PARALLEL,
+    )
+    batches = _batches(pixels, hosts.share_of(batch_size))
+    # Of shares TensorFlow cannot tell by itself how many they are.
+    steps = epochs.count_steps(num_rows, batch_size, hosts)
+    batches = batches.apply(tf.data.experimental.assert_cardinality(steps))
+    return batches.prefetch(epochs.NUM_PREFETCHED)
 
 
 def make_training_dataset(
@@ -56,34 +105,53 @@ def make_training_dataset(
     options: TrainingOptions,
     initial_epoch: int = 0,
     cache: PixelCache | None = None,
+    hosts: Hosts = ALONE,
 ) -> tf.data.Dataset:
     """Returns the epochs of a run one after the other, each shuffled anew.
 
     The order of an epoch and its random views depend on the seed and its number
     alone, so that a resumed run sees what the run that was never stopped would have
-    seen.
+    seen, and several hosts what one would have.
+
+    Args:
+        photos: the catalog.
+        options: of the run.
+        initial_epoch: the first to come.
+        cache: where decoded photos are kept for the next time through.
+        hosts: who share every batch; the photos of the others are not read.
 
     Returns:
         batches as `make_dataset` gives, of `options.epoch_sizes`, from `initial_epoch`
         to the last epoch; each epoch holds every training photo once and ends with a
-        batch of what is left. Where `options.mixing` says so, targets float32
-        `[batch, num_classes]` are in the place of labels.
+        batch of what is left, save what does not divide by the devices of several
+        hosts. Where `options.mixing` says so, targets float32 `[batch, num_classes]`
+        are in the place of labels, mixed within a host's share.
     """
 
     mixers, num_classes = augmentation.build_mixers(), len(photos.class_names)
 
+    examples = _examples(photos, "train", options.decoded_size, cache)
+
+    load_pixels = _pixel_loader(options.decoded_size, cache)
+    num_photos = len(examples)
+    steps = epochs.count_steps(num_photos, options.batch_size, hosts)
+
     # Names are shuffled, not images: the buffer holds all of them.
     def load(shuffled: tf.data.Dataset, epoch: tf.Tensor, size: int) -> tf.data.Dataset:
-        pixels = _load_pixels(shuffled, options.decoded_size, cache)
-        if options.augmentation != "none":
-            pixels = _augmented(pixels, options, epoch, size)
-        batches = _batches(pixels, options.batch_size)
+        def load_example(place: tf.Tensor, names: tuple) -> tuple:
+            image, label = load_pixels(*names)
+            if options.augmentation != "none":
+                number = epoch * num_photos + place
+                image = _random_view(image, options, number, size)
+            return image, label
+
+        pixels = shuffled.map(load_example, num_parallel_calls=_NUM_PARALLEL)
+        batches = _batches(pixels, hosts.share_of(options.batch_size))
         if options.mixing != "none":
-            batches = _mixed(batches, mixers, num_classes, options, epoch)
+            batches = _mixed(batches, mixers, num_classes, options, epoch, steps, hosts)
         return batches
 
-    examples = _examples(photos, "train", options.decoded_size, cache)
-    return epochs.chain_epochs(examples, load, options, initial_epoch)
+    return epochs.chain_epochs(examples, load, options, initial_epoch, hosts)
 
 
 def make_feature_dataset(
@@ -125,7 +193,7 @@ def make_feature_training_dataset(
             # The place is random already, and another in each epoch.
             return example[0][(epoch + place) % num_views], example[1]
 
-        return shuffled.enumerate().map(choose).batch(options.batch_size)
+        return shuffled.map(choose).batch(options.batch_size)
 
     return epochs.chain_epochs(examples, load, options, initial_epoch)
 
@@ -150,10 +218,10 @@ def _examples(
     return tf.data.Dataset.from_tensor_slices(columns)
 
 
-def _load_pixels(
-    examples: tf.data.Dataset, image_size: ImageSize, cache: PixelCache | None
-) -> tf.data.Dataset:
-    """Turns paths into uint8 images."""
+def _pixel_loader(
+    image_size: ImageSize, cache: PixelCache | None
+) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple]:
+    """Returns what turns an example of `_examples` into (uint8 image, label)."""
     height_width = as_image_size(image_size)
 
     def load(path: tf.Tensor, key: tf.Tensor, label: tf.Tensor) -> tuple:
@@ -164,24 +232,15 @@ def _load_pixels(
             return decode(), label
         return pixel_cache.load_or_keep(cache, key, decode, height_width), label
 
-    return examples.map(load, num_parallel_calls=_NUM_PARALLEL)
+    return load
 
 
-def _augmented(
-    pixels: tf.data.Dataset, options: TrainingOptions, epoch: tf.Tensor, size: int
-) -> tf.data.Dataset:
-    """Takes another random view of each image in each epoch."""
-    num_images = tf.cast(len(pixels), tf.int64)
-
-    def augment(place: tf.Tensor, example: tuple) -> tuple:
-        number = epoch * num_images + place
-        seed = tf.stack([tf.constant(options.seed, tf.int64), number])
-        view = augmentation.random_view(
-            example[0], seed, options.augmentation, (size, size)
-        )
-        return view, example[1]
-
-    return pixels.enumerate().map(augment, num_parallel_calls=_NUM_PARALLEL)
+def _random_view(
+    image: tf.Tensor, options: TrainingOptions, number: tf.Tensor, size: int
+) -> tf.Tensor:
+    """Takes a view of an image that is its own among all `number`s of a run."""
+    seed = tf.stack([tf.constant(options.seed, tf.int64), number])
+    return augmentation.random_view(image, seed, options.augmentation, (size, size))
 
 
 def _mixed(
@@ -190,16 +249,16 @@ def _mixed(
     num_classes: int,
     options: TrainingOptions,
     epoch: tf.Tensor,
+    steps: int,
+    hosts: Hosts,
 ) -> tf.data.Dataset:
     """Turns labels into targets, and mixes photos in the epochs that are for it."""
-    num_batches = tf.cast(len(batches), tf.int64)
 
     def mix(place: tf.Tensor, batch: tuple) -> tuple:
         images, labels = batch
         targets = tf.one_hot(labels, num_classes)
-        seed = tf.stack(
-            [tf.constant(options.seed, tf.int64), epoch * num_batches + place]
-        )
+        number = (epoch * steps + place) * hosts.count + hosts.index
+        seed = tf.stack([tf.constant(options.seed, tf.int64), number])
         return tf.cond(
             epoch < options.num_mixed_epochs,
             lambda: augmentation.mix_photos(mixers, images, targets, seed),
@@ -231,7 +290,7 @@ def _views(pixels: tf.data.Dataset, seeds: Sequence[int], kind: str) -> tf.data.
 def _batches(pixels: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
     """Batches uint8 images, which has a quarter of the bytes to copy, then converts."""
 
-    def to_contract(pixels: tf.Tensor, labels: tf.Tensor) -> tuple:
-        return graph_preprocessing.normalize(pixels), labels
+    def to_contract(pixels: tf.Tensor, *others: tf.Tensor) -> tuple:
+        return graph_preprocessing.normalize(pixels), *others
 
     return pixels.batch(batch_size).map(to_contract, num_parallel_calls=_NUM_PARALLEL)

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from landmarks_tf import checkpoints
 from landmarks_tf import distillation
 from landmarks_tf.errors import Interrupted
+from landmarks_tf.hosts import ALONE
+from landmarks_tf.hosts import Hosts
 from landmarks_tf.options import TrainingOptions
 
 
@@ -25,8 +28,11 @@ def train_model(
     verbose: int = 1,
     teacher: keras.Model | None = None,
     stop: threading.Event | None = None,
-) -> tuple[keras.Model, checkpoints.Progress]:
+    hosts: Hosts = ALONE,
+) -> checkpoints.Progress:
     """Trains, or goes on after the last state found in `checkpoints_dir`.
+
+    `load_best_model` then reads there what has come of it.
 
     Args:
         build: makes the network, uncompiled.
@@ -34,14 +40,16 @@ def train_model(
         make_training_data: from the first epoch to come to a `tf.data.Dataset` of the
             batches of all epochs to come, with labels int32 `[batch]` or targets
             float32 `[batch, num_classes]`.
-        validation_data: a `tf.data.Dataset` of the batches of one, likewise.
+        validation_data: a `tf.data.Dataset` of the batches of one, likewise; their
+            third part, if they have one, is weights float32 `[batch]`.
         checkpoints_dir: where the state after each epoch is kept.
         verbose: as in `keras.Model.fit`.
         teacher: a trained network of the same classes to learn from, besides labels.
         stop: set to end the run after the step it is in.
+        hosts: who train together, each on its share of the data.
 
     Returns:
-        the uncompiled float32 model of the best epoch, and the history.
+        how far the run has come, which is to its end.
 
     Raises:
         InvalidInput: if the loss is no longer finite.
@@ -58,8 +66,9 @@ def train_model(
             verbose,
             teacher,
             stop,
+            hosts,
         )
-    return load_best_model(build, checkpoints_dir), progress
+    return progress
 
 
 def _train_on(
@@ -71,6 +80,7 @@ def _train_on(
     verbose: int,
     teacher: keras.Model | None,
     stop: threading.Event | None,
+    hosts: Hosts,
 ) -> checkpoints.Progress:
     """Trains until the end, or until that of an epoch that was stopped."""
     keras.utils.set_random_seed(options.seed)
@@ -85,7 +95,7 @@ def _train_on(
         "val_accuracy", mode="max", patience=options.patience_epochs
     )
     keeper = checkpoints.CheckpointKeeper(
-        checkpoints_dir, progress, early_stopping, options.epochs, stop
+        checkpoints_dir, progress, early_stopping, options.epochs, stop, hosts
     )
     callbacks = [early_stopping, keeper]
     averages = keras.callbacks.SwapEMAWeights()
@@ -206,7 +216,8 @@ def _compiled_model(
     # Biases and normalisation have nothing to be kept small for.
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     loss = keras.losses.CategoricalCrossentropy()
-    model.compile(optimizer, loss, metrics=["accuracy"])
+    # Weighted: what fills up the batches of several hosts has no weight.
+    model.compile(optimizer, loss, weighted_metrics=["accuracy"])
     if teacher is None:
         return model
     distiller = distillation.build_distiller(teacher, model)
@@ -235,9 +246,11 @@ def _with_targets(data: Any, model: keras.Model, label_smoothing: float = 0.0) -
     """
     num_classes = distillation.student_of(model).output_shape[-1]
 
-    def convert(inputs: Any, labels: Any) -> tuple:
+    # In TensorFlow whatever the backend: it is a dataset's function.
+    def convert(inputs: Any, labels: Any, *weights: Any) -> tuple:
         is_mixed = len(labels.shape) == 2
-        targets = labels if is_mixed else keras.ops.one_hot(labels, num_classes)
-        return inputs, targets * (1 - label_smoothing) + label_smoothing / num_classes
+        targets = labels if is_mixed else tf.one_hot(labels, num_classes)
+        smooth = targets * (1 - label_smoothing) + label_smoothing / num_classes
+        return inputs, smooth, *weights
 
     return data.map(convert)

@@ -29,7 +29,15 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 # Of how to go about it: they change nothing of what a run is.
-_NOT_RECORDED = ("resume", "overwrite", "memory_budget_gib", "disk_cache")
+_NOT_RECORDED = (
+    "resume",
+    "overwrite",
+    "memory_budget_gib",
+    "disk_cache",
+    "coordinator_address",
+    "num_hosts",
+    "host_index",
+)
 
 # Of what comes after the training: a run that failed there goes on with other ones.
 _NOT_COMPARED = (
@@ -152,14 +160,18 @@ def quiet_stderr() -> Iterator[None]:
         os.close(nowhere)
 
 
-def load_tensorflow(deterministic: bool = False) -> None:
+def load_tensorflow(shares_gpus: bool = False, deterministic: bool = False) -> None:
     """Imports TensorFlow and finds its devices, without their notes.
 
     Called late: it takes seconds, and a wrong flag should not cost a user them.
 
     Args:
+        shares_gpus: whether to leave their memory, all of which it takes else, to a
+            process beside this one.
         deterministic: whether each operation must compute the same each time.
     """
+    if shares_gpus:
+        os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
     with quiet_stderr():
         import tensorflow as tf
 
@@ -184,22 +196,32 @@ def write_flags(path: Path, **recorded: str) -> None:
     Raises:
         InvalidInput: if one is there already, of a run that is resumed, and differs.
     """
-    own = flags.FLAGS.get_key_flags_for_module(sys.argv[0])
-    written = [flag for flag in own if flag.name not in (*_NOT_RECORDED, *recorded)]
-    # A flag that may be repeated has a line for each value, whose order counts.
-    blocks = sorted(filter(None, (flag.serialize() for flag in written)))
-    lines = "\n".join(blocks).splitlines()
-    replaced = [f"--{name}={value}" for name, value in recorded.items()]
     if path.exists():
-        previous = set(path.read_text(encoding="utf-8").splitlines()) - set(replaced)
-        for line in sorted(set(lines) ^ previous):
-            if re.match(f"--(no)?({'|'.join(_NOT_COMPARED)})\\b", line):
-                continue
+        compare_flags(path, **recorded)
+    lines, replaced = _flag_lines(recorded)
+    path.write_text("\n".join([*lines, *replaced, ""]), encoding="utf-8")
+
+
+def compare_flags(path: Path, **recorded: str) -> None:
+    """Raises InvalidInput if a run was started with other flags; see `write_flags`."""
+    lines, replaced = _flag_lines(recorded)
+    previous = set(path.read_text(encoding="utf-8").splitlines()) - set(replaced)
+    for line in sorted(set(lines) ^ previous):
+        if not re.match(f"--(no)?({'|'.join(_NOT_COMPARED)})\\b", line):
             raise InvalidInput(
                 f"the run to resume was started with other flags: {line} is only in "
                 f"{'this command' if line in lines else path}"
             )
-    path.write_text("\n".join([*lines, *replaced, ""]), encoding="utf-8")
+
+
+def _flag_lines(recorded: dict[str, str]) -> tuple[list[str], list[str]]:
+    """Returns the lines of the script's own flags, and of those in their place."""
+    own = flags.FLAGS.get_key_flags_for_module(sys.argv[0])
+    written = [flag for flag in own if flag.name not in (*_NOT_RECORDED, *recorded)]
+    # A flag that may be repeated has a line for each value, whose order counts.
+    blocks = sorted(filter(None, (flag.serialize() for flag in written)))
+    replaced = [f"--{name}={value}" for name, value in recorded.items()]
+    return "\n".join(blocks).splitlines(), replaced
 
 
 def verbosity() -> int:

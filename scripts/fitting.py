@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from landmarks_tf.checkpoints import Progress
+    from landmarks_tf.hosts import Hosts
+    from landmarks_tf.pixel_cache import PixelCache
 
 _MEMORY_BUDGET_GIB = flags.DEFINE_float(
     "memory_budget_gib",
@@ -44,20 +46,82 @@ def fit_scratch(
     """Trains the whole network on images, which are decoded once."""
     from landmarks_tf import models
 
-    size, num_classes = options.fitted_size, len(photos.class_names)
-    trained_size = None if options.training_sizes else size
-    build = functools.partial(models.build_scratch_model, options.preset)
     trained, progress = fit_images(
-        functools.partial(build, (trained_size, trained_size), num_classes),
+        scratch_builder(photos, options),
         photos,
         run_dir,
         run_dir / run_folder.CHECKPOINTS,
         options,
     )
-    image_size = (options.image_size, options.image_size)
-    model = build(image_size, num_classes, options.image_size // size)
+    model = models.build_scratch_model(
+        options.preset,
+        (options.image_size, options.image_size),
+        len(photos.class_names),
+        options.image_size // options.fitted_size,
+    )
     model.set_weights(trained.get_weights())
     return model, progress
+
+
+def fit_share(
+    photos: Catalog, run_dir: Path, options: TrainingOptions, hosts: "Hosts"
+) -> None:
+    """Trains a scratch network as one of several hosts; the first writes checkpoints.
+
+    The decoded photos of those in the memory budget are kept, on no disk.
+    """
+    import keras
+
+    from landmarks_tf import distribution
+    from landmarks_tf import pipeline
+    from landmarks_tf import training
+
+    cache = choose_cache(photos, options, None)
+    with distribution.on_hosts(hosts):
+        # Before anything is built: what one host draws the others must draw too.
+        keras.utils.set_random_seed(options.seed)
+        training.train_model(
+            scratch_builder(photos, options),
+            options,
+            lambda epoch: pipeline.make_training_dataset(
+                photos, options, epoch, cache, hosts
+            ),
+            pipeline.make_validation_dataset(
+                photos, options.fitted_size, options.batch_size, cache, hosts
+            ),
+            run_dir / run_folder.CHECKPOINTS,
+            command_line.verbosity() if hosts.is_first else 0,
+            hosts=hosts,
+        )
+
+
+def scratch_builder(
+    photos: Catalog, options: TrainingOptions
+) -> Callable[[], "keras.Model"]:
+    """Returns what builds a scratch network as it is trained."""
+    from landmarks_tf import models
+
+    size = None if options.training_sizes else options.fitted_size
+    return functools.partial(
+        models.build_scratch_model,
+        options.preset,
+        (size, size),
+        len(photos.class_names),
+    )
+
+
+def choose_cache(
+    photos: Catalog, options: TrainingOptions, folder: Path | None
+) -> "PixelCache | None":
+    """Returns where decoded photos are kept; in the folder if there are too many."""
+    from landmarks_tf import pixel_cache
+
+    return pixel_cache.choose_cache(
+        len(photos.splits["train"]) + len(photos.splits["validation"]),
+        (options.decoded_size, options.decoded_size),
+        _MEMORY_BUDGET_GIB.value * 2**30,
+        folder,
+    )
 
 
 def fit_images(
@@ -71,24 +135,20 @@ def fit_images(
     from landmarks_tf import checkpoints
     from landmarks_tf import models
     from landmarks_tf import pipeline
-    from landmarks_tf import pixel_cache
     from landmarks_tf import training
 
     teacher = find_teacher(photos.class_names, options)
     earlier = checkpoints.load_progress(checkpoints_dir)
     is_on_disk = _DISK_CACHE.value and not earlier.is_over
-    cache = pixel_cache.choose_cache(
-        len(photos.splits["train"]) + len(photos.splits["validation"]),
-        (options.decoded_size, options.decoded_size),
-        _MEMORY_BUDGET_GIB.value * 2**30,
-        run_dir / run_folder.PIXELS if is_on_disk else None,
+    cache = choose_cache(
+        photos, options, run_dir / run_folder.PIXELS if is_on_disk else None
     )
     size = options.fitted_size
     validation = pipeline.make_dataset(
         photos, "validation", size, options.batch_size, cache
     )
     with command_line.stopping_after_a_step() as stop:
-        fitted = training.train_model(
+        progress = training.train_model(
             build,
             options,
             lambda epoch: pipeline.make_training_dataset(photos, options, epoch, cache),
@@ -100,7 +160,7 @@ def fit_images(
         )
     if cache is not None:
         cache.clear()
-    return fitted
+    return training.load_best_model(build, checkpoints_dir), progress
 
 
 def find_teacher(class_names: tuple[str, ...], options: TrainingOptions) -> Path | None:
@@ -154,11 +214,12 @@ def fit_transfer(
     validation = pipeline.make_feature_dataset(
         features["validation"][:, 0], photos.labels("validation"), options.batch_size
     )
+    build_head = functools.partial(
+        models.build_head, extractor.output_shape[-1], len(photos.class_names)
+    )
     with command_line.stopping_after_a_step() as stop:
-        head, progress = training.train_model(
-            functools.partial(
-                models.build_head, extractor.output_shape[-1], len(photos.class_names)
-            ),
+        progress = training.train_model(
+            build_head,
             options,
             lambda epoch: pipeline.make_feature_training_dataset(
                 features["train"], photos.labels("train"), options, epoch
@@ -168,6 +229,7 @@ def fit_transfer(
             command_line.verbosity(),
             stop=stop,
         )
+    head = training.load_best_model(build_head, checkpoints_dir)
     model = models.join_head(extractor, head)
     if options.fine_tuning_epochs:
         progress = fine_tune(model, trainable, progress, photos, run_dir, options)

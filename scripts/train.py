@@ -16,6 +16,7 @@ import answering
 import checking
 import command_line
 import fitting
+import hosting
 import proving
 import rejecting
 from absl import flags
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 _DEFAULTS = TrainingOptions()
-for module in (fitting, proving, rejecting):
+for module in (fitting, hosting, proving, rejecting):
     flags.adopt_module_key_flags(module)
 
 _DATA_DIR = flags.DEFINE_string(
@@ -198,9 +199,11 @@ flags.DEFINE_float(
 _DISTRIBUTION = flags.DEFINE_enum(
     "distribution",
     "auto",
-    ["auto", "none"],
+    ["auto", "none", "hosts"],
     "auto trains on all GPUs of this machine if there are several, each with its share "
-    "of every batch: let --batch_size divide by their number.",
+    "of every batch: let --batch_size divide by their number. hosts trains a scratch "
+    "network on several machines, each of which runs this command "
+    "(docs/distributed.md).",
 )
 _DETERMINISTIC = flags.DEFINE_bool(
     "deterministic",
@@ -219,7 +222,13 @@ def main(arguments: list[str]) -> int:
     command_line.refuse_arguments(arguments)
     options = options_of_flags()
     proving.chosen_formats()  # refused before any work
+    place = find_place(options)
+    if place and _DETERMINISTIC.value:
+        raise InvalidInput("--deterministic is not for --distribution=hosts")
     output_dir = Path(_OUTPUT_DIR.value or f"saved_models/{options.model}")
+    if place and hosting.is_beside():
+        fit_share(place, output_dir, options)
+        return 0
     if _RESUME.value and run_folder.is_finished(output_dir):
         print(f"{output_dir} is finished: nothing to resume")
         return 0
@@ -229,13 +238,18 @@ def main(arguments: list[str]) -> int:
     fitting.find_teacher(listing.class_names, options)  # refused before any work
     outliers = rejecting.find_outliers()
     run_folder.refuse_overlap(output_dir, listing.data_dir)
-    run_dir = run_folder.begin(output_dir, _RESUME.value, _OVERWRITE.value)
-    # Who repeats the run by its flags, repeats its split.
-    command_line.write_flags(
-        run_dir / run_folder.FLAGS, split_file=str(output_dir / run_folder.SPLIT)
-    )
+    run_dir = run_folder.unfinished_dir(output_dir)
     try:
-        return train(listing, run_dir, output_dir, options, outliers)
+        if place and place.index:
+            return hosting.train_beside(place)
+        run_folder.begin(output_dir, _RESUME.value, _OVERWRITE.value)
+        # Who repeats the run by its flags, repeats its split.
+        command_line.write_flags(
+            run_dir / run_folder.FLAGS, split_file=str(output_dir / run_folder.SPLIT)
+        )
+        return train(listing, run_dir, output_dir, options, outliers, place)
+    except (ConnectionError, ChildProcessError):
+        raise  # of another host, or the process beside: they say how to go on
     except KeyboardInterrupt as error:
         raise KeyboardInterrupt(how_to_go_on(run_dir)) from error
     except Exception as error:
@@ -253,10 +267,14 @@ def train(
     output_dir: Path,
     options: TrainingOptions,
     outliers: list[Path],
+    place: hosting.Place | None,
 ) -> int:
     """Does the work of a run that was begun, and returns the exit code."""
-    command_line.load_tensorflow(_DETERMINISTIC.value)
+    command_line.load_tensorflow(place is not None, _DETERMINISTIC.value)
     photos = split_data(listing, run_dir, options)
+    # What is trained beside is found finished here.
+    if place and (exit_code := hosting.train_beside(place)):
+        return exit_code
     model = fit(photos, run_dir, options)
     answers = calibrate(model, photos, run_dir, options)
     top1 = evaluate(model, answers, photos, run_dir, options)
@@ -284,6 +302,14 @@ def options_of_flags() -> TrainingOptions:
     values: dict[str, Any] = {name: flags.FLAGS[name].value for name in names}
     values["training_sizes"] = tuple(values["training_sizes"])
     return TrainingOptions(**values)
+
+
+def find_place(options: TrainingOptions) -> hosting.Place | None:
+    """Returns where this host stands among several; None where it trains alone."""
+    if _DISTRIBUTION.value == "hosts":
+        return hosting.find_place(options)
+    hosting.refuse_place()
+    return None
 
 
 def list_data() -> Catalog:
@@ -390,6 +416,29 @@ def fit(photos: Catalog, run_dir: Path, options: TrainingOptions) -> "keras.Mode
         flush=True,
     )
     return model
+
+
+def fit_share(place: hosting.Place, output_dir: Path, options: TrainingOptions) -> None:
+    """Trains as one of several hosts, from what the first one has written."""
+    run_dir = run_folder.unfinished_dir(output_dir)
+    data_dir = Path(_DATA_DIR.value or sample_data.load_sample_set())
+    with hosting.meeting(place, options) as hosts:
+        if not run_dir.is_dir():
+            raise InvalidInput(
+                "`output_dir` must lie where all hosts see it. Received: "
+                f"output_dir={output_dir}, without the run of the first host"
+            )
+        command_line.compare_flags(
+            run_dir / run_folder.FLAGS, split_file=str(output_dir / run_folder.SPLIT)
+        )
+        # The first host has read the photos; each reads its share while it trains.
+        photos = split_file.load_split(
+            run_dir / run_folder.SPLIT,
+            run_folder.load_class_names(run_dir / run_folder.LABELS),
+            data_dir,
+            reads_photos=False,
+        )
+        fitting.fit_share(photos, run_dir, options, hosts)
 
 
 def calibrate(

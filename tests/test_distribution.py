@@ -49,15 +49,17 @@ def build():
 devices = distribution.list_devices()
 result = {"devices": len(devices)}
 for name, used in (("one", devices[:1]), ("two", devices)):
+    folder = Path(sys.argv[1]) / name
     with distribution.on_devices(used):
-        model, progress = training.train_model(
+        progress = training.train_model(
             build,
             options,
             lambda epoch: examples.repeat(options.epochs - epoch),
             examples,
-            Path(sys.argv[1]) / name,
+            folder,
             verbose=0,
         )
+        model = training.load_best_model(build, folder)
     model = distribution.to_one_device(model)
     result[name] = [[row["loss"], row["val_loss"]] for row in progress.history]
     result[name].append(model.predict(images, verbose=0).ravel().tolist())

@@ -15,7 +15,7 @@ OPTIONS = TrainingOptions(
 def chained(initial_epoch=0, sizes=None):
     def load(shuffled, epoch, size):
         (sizes if sizes is not None else []).append(size)
-        labelled = shuffled.map(lambda example: (example, epoch, size))
+        labelled = shuffled.map(lambda place, example: (example, epoch, size))
         return labelled.batch(OPTIONS.batch_size)
 
     examples = tf.data.Dataset.range(10)

@@ -52,8 +52,11 @@ def photos(colored_dir):
 
 
 def train(photos, folder, options=OPTIONS, teacher=None, stop=None):
-    return training.train_model(
-        lambda: build_scratch_model(options.preset, (64, 64), len(photos.class_names)),
+    def build():
+        return build_scratch_model(options.preset, (64, 64), len(photos.class_names))
+
+    progress = training.train_model(
+        build,
         options,
         lambda epoch: pipeline.make_training_dataset(photos, options, epoch),
         pipeline.make_dataset(photos, "validation", options.image_size, 4),
@@ -62,6 +65,7 @@ def train(photos, folder, options=OPTIONS, teacher=None, stop=None):
         teacher=teacher,
         stop=stop,
     )
+    return training.load_best_model(build, folder), progress
 
 
 def kill_in_epoch(monkeypatch, number):

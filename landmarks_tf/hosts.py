@@ -1,0 +1,107 @@
+"""The hosts that train one network together: which one this is, and what its part is.
+
+Owns how they meet, wait for each other and miss each other. Needs JAX only where there
+are several. Does not own training, nor the program of a host.
+"""
+
+import re
+from dataclasses import dataclass
+
+from landmarks_tf.errors import InvalidInput
+from landmarks_tf.errors import first_line
+
+# A host that has not been heard of for so long is gone: JAX then ends the others. Its
+# own default of 100 is more than a minute, and Keras's `initialize` has no argument.
+_HEARTBEAT_SECONDS = 30
+# The others wait for the first while it reads and divides the photos.
+_MEETING_SECONDS = 3600
+# What JAX's exceptions begin with where its runtime failed, and not the program. A host
+# that is gone comes as a ValueError or a RuntimeError (JAX 0.10).
+_FAILURE = re.compile(
+    "(UNKNOWN|UNAVAILABLE|ABORTED|CANCELLED|INTERNAL|DEADLINE_EXCEEDED): (.*)"
+)
+# What it writes where it ends the process itself.
+_FATAL = re.compile("service detected fatal errors.*absl::Status: ([^.\\n]*)")
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """The hosts of a run as one of them sees them.
+
+    Attributes:
+        count: how many there are.
+        index: of this one, from 0.
+        num_devices: of all hosts together, of each as many.
+    """
+
+    count: int = 1
+    index: int = 0
+    num_devices: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is this one that writes."""
+        return self.index == 0
+
+    def share_of(self, num_rows: int) -> int:
+        """Returns how many of so many rows each host has: for each device as many."""
+        return num_rows // self.num_devices * (self.num_devices // self.count)
+
+    def wait_for_all(self, what: str) -> None:
+        """Returns when every host has come to this call."""
+        if self.count > 1:
+            from jax.experimental import multihost_utils
+
+            multihost_utils.sync_global_devices(what)
+
+
+ALONE = Hosts()
+
+
+def meet(address: str, count: int, index: int) -> Hosts:
+    """Waits until all hosts are there, and returns them.
+
+    To be called once in a program, before JAX computes anything.
+
+    Args:
+        address: "HOST:PORT" of the first host, as the others reach it.
+        count: how many hosts there are.
+        index: of this one, from 0.
+
+    Raises:
+        InvalidInput: if the first host cannot use the port, or the hosts do not have
+            equally many devices.
+    """
+    import jax
+
+    try:
+        jax.distributed.initialize(
+            address,
+            count,
+            index,
+            initialization_timeout=_MEETING_SECONDS,
+            heartbeat_timeout_seconds=_HEARTBEAT_SECONDS,
+        )
+    except RuntimeError as error:
+        raise InvalidInput(
+            "`coordinator_address` must be a free port of the first host. Received: "
+            f"coordinator_address={address} ({first_line(error)})"
+        ) from error
+    if jax.local_device_count() * count != jax.device_count():
+        raise InvalidInput(
+            f"all hosts must have equally many devices: host {index} has "
+            f"{jax.local_device_count()} of {jax.device_count()} on {count} hosts"
+        )
+    return Hosts(count, index, jax.device_count())
+
+
+def explain_loss(error: Exception) -> str | None:
+    """Returns how JAX says that a host is gone; None for any other exception."""
+    match = _FAILURE.match(str(error))
+    return match[2].strip() if match else None
+
+
+def explain_end(notes: str) -> str | None:
+    """Returns why JAX ended a process, from what it wrote; None if it did not."""
+    match = _FATAL.search(notes)
+    return match[1].strip().rstrip(":") if match else None
