@@ -17,11 +17,14 @@ def chain_epochs(
     load: Callable[[tf.data.Dataset, tf.Tensor, int], tf.data.Dataset],
     options: TrainingOptions,
     initial_epoch: int,
+    num_photos: int | None = None,
 ) -> tf.data.Dataset:
     """Chains the epochs to come; `load` makes batches of shuffled examples.
 
-    It is traced once for each size of images, which Keras's CutMix has to know.
+    It is traced once for each size of images, which Keras's CutMix has to know. Where
+    an example is a file of several photos, `num_photos` says how many there are in all.
     """
+    num_photos = len(examples) if num_photos is None else num_photos
 
     def one_epoch(epoch: tf.Tensor, size: int) -> tf.data.Dataset:
         # In a traced function this sets the seed of its graph alone: the order would
@@ -41,7 +44,7 @@ def chain_epochs(
         stretches.append(numbers.flat_map(functools.partial(one_epoch, size=size)))
     dataset = functools.reduce(tf.data.Dataset.concatenate, stretches)
     num_epochs = options.epochs - initial_epoch
-    steps = math.ceil(len(examples) / options.batch_size) * num_epochs
+    steps = math.ceil(num_photos / options.batch_size) * num_epochs
     # Of a flat_map TensorFlow cannot tell by itself how long it is.
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
     return dataset.prefetch(NUM_PREFETCHED)

@@ -1,6 +1,8 @@
 """tf.data: from photo files to batches of the contract's images and labels."""
 
 import os
+from collections import Counter
+from collections.abc import Callable
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,6 +12,7 @@ from landmarks_tf import augmentation
 from landmarks_tf import epochs
 from landmarks_tf import graph_preprocessing
 from landmarks_tf import pixel_cache
+from landmarks_tf import shard_reading
 from landmarks_tf.catalog import Catalog
 from landmarks_tf.options import TrainingOptions
 from landmarks_tf.pixel_cache import PixelCache
@@ -33,7 +36,8 @@ def make_dataset(
 
     Args:
         photos: the catalog.
-        split: a name of its splits.
+        split: a name of its splits; of training photos in shards some may be left out,
+            and others be there several times, one after the other.
         image_size: (height, width) in pixels, or one integer for a square.
         batch_size: photos a batch.
         cache: where decoded photos are kept for the next time through.
@@ -44,8 +48,11 @@ def make_dataset(
         batches of (images float32 `[batch, height, width, 3]`, RGB, in [0, 1], labels
         int32 `[batch]`); the last batch holds what is left.
     """
-    examples = _examples(photos, split, image_size, cache)
-    pixels = _load_pixels(examples, image_size, cache)
+    if photos.shards and split == "train":
+        pixels = _load_pixels(_chosen_records(photos), image_size, None, tf.identity)
+    else:
+        examples = _examples(photos, split, image_size, cache)
+        pixels = _load_pixels(examples, image_size, cache)
     if view_seeds is not None:
         pixels = _views(pixels, view_seeds, view_augmentation)
     return _batches(pixels, batch_size).prefetch(epochs.NUM_PREFETCHED)
@@ -61,7 +68,8 @@ def make_training_dataset(
 
     The order of an epoch and its random views depend on the seed and its number
     alone, so that a resumed run sees what the run that was never stopped would have
-    seen.
+    seen. Of photos in shards, which nothing is kept of, it is the shards that are
+    shuffled, and then the photos within a buffer of `options.shuffle_buffer`.
 
     Returns:
         batches as `make_dataset` gives, of `options.epoch_sizes`, from `initial_epoch`
@@ -71,10 +79,18 @@ def make_training_dataset(
     """
 
     mixers, num_classes = augmentation.build_mixers(), len(photos.class_names)
+    num_photos = len(photos.splits["train"])
 
     # Names are shuffled, not images: the buffer holds all of them.
     def load(shuffled: tf.data.Dataset, epoch: tf.Tensor, size: int) -> tf.data.Dataset:
-        pixels = _load_pixels(shuffled, options.decoded_size, cache)
+        if photos.shards:
+            records = shard_reading.stream_records(shuffled).shuffle(
+                options.shuffle_buffer, seed=epoch, reshuffle_each_iteration=False
+            )
+            examples = _parse_records(records, num_photos)
+            pixels = _load_pixels(examples, options.decoded_size, None, tf.identity)
+        else:
+            pixels = _load_pixels(shuffled, options.decoded_size, cache)
         if options.augmentation != "none":
             pixels = _augmented(pixels, options, epoch, size)
         batches = _batches(pixels, options.batch_size)
@@ -82,8 +98,11 @@ def make_training_dataset(
             batches = _mixed(batches, mixers, num_classes, options, epoch)
         return batches
 
-    examples = _examples(photos, "train", options.decoded_size, cache)
-    return epochs.chain_epochs(examples, load, options, initial_epoch)
+    if photos.shards:
+        examples = tf.data.Dataset.from_tensor_slices(photos.shards.paths("train"))
+    else:
+        examples = _examples(photos, "train", options.decoded_size, cache)
+    return epochs.chain_epochs(examples, load, options, initial_epoch, num_photos)
 
 
 def make_feature_dataset(
@@ -150,15 +169,50 @@ def _examples(
     return tf.data.Dataset.from_tensor_slices(columns)
 
 
+def _parse_records(records: tf.data.Dataset, num_photos: int) -> tf.data.Dataset:
+    """Returns (bytes, empty key, label) of each record; there must be so many."""
+
+    def parse(record: tf.Tensor) -> tuple:
+        values = shard_reading.parse_record(record)
+        return values["photo"], "", values["label"]
+
+    whole = tf.data.experimental.assert_cardinality(num_photos)
+    return records.map(parse, num_parallel_calls=_NUM_PARALLEL).apply(whole)
+
+
+def _chosen_records(photos: Catalog) -> tf.data.Dataset:
+    """Returns what `_parse_records` does of the photos of `train`, in their order.
+
+    All shards are read, but only these photos decoded.
+    """
+    counts = Counter(os.fsencode(photo.path) for photo in photos.splits["train"])
+    initializer = tf.lookup.KeyValueTensorInitializer(
+        tf.constant(list(counts), tf.string), tf.constant([*counts.values()], tf.int64)
+    )
+    table = tf.lookup.StaticHashTable(initializer, default_value=0)
+
+    def repeat(record: tf.Tensor) -> tf.data.Dataset:
+        count = table.lookup(shard_reading.parse_record(record)["path"])
+        return tf.data.Dataset.from_tensors(record).repeat(count)
+
+    paths = photos.shards.paths("train") if photos.shards else []
+    files = tf.data.Dataset.from_tensor_slices(paths)
+    chosen = shard_reading.stream_records(files, num_open=1).flat_map(repeat)
+    return _parse_records(chosen, len(photos.splits["train"]))
+
+
 def _load_pixels(
-    examples: tf.data.Dataset, image_size: ImageSize, cache: PixelCache | None
+    examples: tf.data.Dataset,
+    image_size: ImageSize,
+    cache: PixelCache | None,
+    read: Callable[[tf.Tensor], tf.Tensor] = tf.io.read_file,
 ) -> tf.data.Dataset:
-    """Turns paths into uint8 images."""
+    """Turns what `read` makes bytes of, paths by default, into uint8 images."""
     height_width = as_image_size(image_size)
 
-    def load(path: tf.Tensor, key: tf.Tensor, label: tf.Tensor) -> tuple:
+    def load(source: tf.Tensor, key: tf.Tensor, label: tf.Tensor) -> tuple:
         def decode() -> tf.Tensor:
-            return graph_preprocessing.preprocess(tf.io.read_file(path), height_width)
+            return graph_preprocessing.preprocess(read(source), height_width)
 
         if cache is None:
             return decode(), label

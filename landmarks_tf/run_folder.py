@@ -45,6 +45,9 @@ EXACT_EXPORTS = ("saved_model", "float32")
 CHECKPOINTS = "checkpoints"
 PIXELS = "pixels"
 
+# Only of a run on shards: those of its photos that are files.
+PHOTOS = "photos"
+
 
 def unfinished_dir(output_dir: Path) -> Path:
     """Returns where a run is written until it is whole."""

@@ -24,6 +24,8 @@ from landmarks_tf.errors import InvalidInput
 # With AVX2, a training step of the reference network takes 0.6 of the time with it
 # (benchmarks/training_step.py).
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+# Else it writes how it buffers each kind of TFRecord file into the log of a run.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 
 # Of how to go about it: they change nothing of what a run is.
 _NOT_RECORDED = ("resume", "overwrite", "memory_budget_gib", "disk_cache")
