@@ -38,6 +38,7 @@ def map_files(
     paths: Sequence[str],
     question: str,
     database: Path | None = None,
+    chunk_size: int = _CHUNK_SIZE,
 ) -> Iterator[str]:
     """Yields `ask(path)` for each file, in order, from memory where it is known.
 
@@ -48,6 +49,7 @@ def map_files(
         question: names what is asked; another text, another memory.
         database: file of the memory; default: in the user's cache folder. Where none
             can be kept, every file is asked.
+        chunk_size: files asked at a time.
     """
     with (
         contextlib.closing(
@@ -55,10 +57,10 @@ def map_files(
         ) as table,
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
-        for start in range(0, len(paths), _CHUNK_SIZE):
+        for start in range(0, len(paths), chunk_size):
             keys = [
                 (os.path.abspath(os.fsencode(path)), question, file_state(path))
-                for path in paths[start : start + _CHUNK_SIZE]
+                for path in paths[start : start + chunk_size]
             ]
             known = [_known(table, key) for key in keys]
             unknown = [key for key, answer in zip(keys, known) if answer is None]

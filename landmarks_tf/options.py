@@ -21,7 +21,14 @@ CHOICES = {
     "learning_rate_schedule": ("constant", "cosine"),
     "mixed_precision": ("none", "bfloat16", "float16"),
 }
-_COUNTS = ("image_size", "batch_size", "cached_views", "epochs", "patience_epochs")
+_COUNTS = (
+    "image_size",
+    "batch_size",
+    "cached_views",
+    "epochs",
+    "patience_epochs",
+    "shuffle_buffer",
+)
 _NOT_NEGATIVE = (
     "network_size",
     "weight_decay",
@@ -67,6 +74,7 @@ class TrainingOptions:
     fine_tuning_from: str = ""
     teacher: str = ""
     mixed_precision: str = "none"
+    shuffle_buffer: int = 2048
     seed: int = 0
     validation_fraction: float = 0.1
     test_fraction: float = 0.2
@@ -108,6 +116,13 @@ class TrainingOptions:
         return tuple(
             sizes[epoch * len(sizes) // self.epochs] for epoch in range(self.epochs)
         )
+
+    @property
+    def largest_shown_size(self) -> int:
+        """The height and width of its largest training images, in pixels."""
+        # A frozen backbone sees them at its own size, whatever it is fine-tuned at.
+        extracted = self.image_size if self.model == "transfer" else 0
+        return max(extracted, *self.epoch_sizes)
 
     @property
     def fine_tuning(self) -> "TrainingOptions":

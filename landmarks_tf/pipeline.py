@@ -1,7 +1,9 @@
 """tf.data: from photo files to batches of the contract's images and labels."""
 
+import functools
 import math
 import os
+from collections import Counter
 from collections.abc import Callable
 from collections.abc import Sequence
 
@@ -12,6 +14,7 @@ from landmarks_tf import augmentation
 from landmarks_tf import epochs
 from landmarks_tf import graph_preprocessing
 from landmarks_tf import pixel_cache
+from landmarks_tf import shard_reading
 from landmarks_tf.catalog import Catalog
 from landmarks_tf.hosts import ALONE
 from landmarks_tf.hosts import Hosts
@@ -37,7 +40,8 @@ def make_dataset(
 
     Args:
         photos: the catalog.
-        split: a name of its splits.
+        split: a name of its splits; of training photos in shards some may be left out,
+            and others be there several times, one after the other.
         image_size: (height, width) in pixels, or one integer for a square.
         batch_size: photos a batch.
         cache: where decoded photos are kept for the next time through.
@@ -48,8 +52,12 @@ def make_dataset(
         batches of (images float32 `[batch, height, width, 3]`, RGB, in [0, 1], labels
         int32 `[batch]`); the last batch holds what is left.
     """
-    examples = _examples(photos, split, image_size, cache)
-    load_pixels = _pixel_loader(image_size, cache)
+    if photos.shards and split == "train":
+        examples = _chosen_records(photos)
+        load_pixels = _pixel_loader(image_size, None, tf.identity)
+    else:
+        examples = _examples(photos, split, image_size, cache)
+        load_pixels = _pixel_loader(image_size, cache)
     pixels = examples.map(load_pixels, num_parallel_calls=_NUM_PARALLEL)
     if view_seeds is not None:
         pixels = _views(pixels, view_seeds, view_augmentation)
@@ -111,7 +119,9 @@ def make_training_dataset(
 
     The order of an epoch and its random views depend on the seed and its number
     alone, so that a resumed run sees what the run that was never stopped would have
-    seen, and several hosts what one would have.
+    seen, and several hosts what one would have. Of photos in shards, which nothing is
+    kept of, it is the shards that are shuffled, and then the photos within a buffer of
+    `options.shuffle_buffer`.
 
     Args:
         photos: the catalog.
@@ -129,11 +139,14 @@ def make_training_dataset(
     """
 
     mixers, num_classes = augmentation.build_mixers(), len(photos.class_names)
-
-    examples = _examples(photos, "train", options.decoded_size, cache)
-
-    load_pixels = _pixel_loader(options.decoded_size, cache)
-    num_photos = len(examples)
+    num_photos = len(photos.splits["train"])
+    if photos.shards:
+        shuffle = functools.partial(_shuffle_records, photos, options)
+        load_pixels = _pixel_loader(options.decoded_size, None, tf.identity)
+    else:
+        examples = _examples(photos, "train", options.decoded_size, cache)
+        shuffle = functools.partial(epochs.shuffle_all, examples)
+        load_pixels = _pixel_loader(options.decoded_size, cache)
     steps = epochs.count_steps(num_photos, options.batch_size, hosts)
 
     # Names are shuffled, not images: the buffer holds all of them.
@@ -151,7 +164,7 @@ def make_training_dataset(
             batches = _mixed(batches, mixers, num_classes, options, epoch, steps, hosts)
         return batches
 
-    return epochs.chain_epochs(examples, load, options, initial_epoch, hosts)
+    return epochs.chain_epochs(shuffle, num_photos, load, options, initial_epoch, hosts)
 
 
 def make_feature_dataset(
@@ -195,7 +208,8 @@ def make_feature_training_dataset(
 
         return shuffled.map(choose).batch(options.batch_size)
 
-    return epochs.chain_epochs(examples, load, options, initial_epoch)
+    shuffle = functools.partial(epochs.shuffle_all, examples)
+    return epochs.chain_epochs(shuffle, len(examples), load, options, initial_epoch)
 
 
 def _feature_examples(features: np.ndarray, labels: Sequence[int]) -> tf.data.Dataset:
@@ -218,15 +232,64 @@ def _examples(
     return tf.data.Dataset.from_tensor_slices(columns)
 
 
+def _parse_records(records: tf.data.Dataset, num_photos: int) -> tf.data.Dataset:
+    """Returns (bytes, empty key, label) of each record; there must be so many."""
+
+    def parse(record: tf.Tensor) -> tuple:
+        values = shard_reading.parse_record(record)
+        return values["photo"], "", values["label"]
+
+    whole = tf.data.experimental.assert_cardinality(num_photos)
+    return records.map(parse, num_parallel_calls=_NUM_PARALLEL).apply(whole)
+
+
+def _shuffle_records(
+    photos: Catalog, options: TrainingOptions, epoch: tf.Tensor
+) -> tf.data.Dataset:
+    """Returns the training photos in shards, as `_parse_records` does, of an epoch."""
+    paths = photos.shards.paths("train") if photos.shards else []
+    shuffled = epochs.shuffle_all(tf.data.Dataset.from_tensor_slices(paths), epoch)
+    records = shard_reading.stream_records(shuffled).shuffle(
+        options.shuffle_buffer, seed=epoch, reshuffle_each_iteration=False
+    )
+    return _parse_records(records, len(photos.splits["train"]))
+
+
+def _chosen_records(photos: Catalog) -> tf.data.Dataset:
+    """Returns what `_parse_records` does of the photos of `train`, in their order.
+
+    All shards are read, but only these photos decoded.
+    """
+    counts = Counter(os.fsencode(photo.path) for photo in photos.splits["train"])
+    initializer = tf.lookup.KeyValueTensorInitializer(
+        tf.constant(list(counts), tf.string), tf.constant([*counts.values()], tf.int64)
+    )
+    table = tf.lookup.StaticHashTable(initializer, default_value=0)
+
+    def repeat(record: tf.Tensor) -> tf.data.Dataset:
+        count = table.lookup(shard_reading.parse_record(record)["path"])
+        return tf.data.Dataset.from_tensors(record).repeat(count)
+
+    paths = photos.shards.paths("train") if photos.shards else []
+    files = tf.data.Dataset.from_tensor_slices(paths)
+    chosen = shard_reading.stream_records(files, num_open=1).flat_map(repeat)
+    return _parse_records(chosen, len(photos.splits["train"]))
+
+
 def _pixel_loader(
-    image_size: ImageSize, cache: PixelCache | None
+    image_size: ImageSize,
+    cache: PixelCache | None,
+    read: Callable[[tf.Tensor], tf.Tensor] = tf.io.read_file,
 ) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple]:
-    """Returns what turns an example of `_examples` into (uint8 image, label)."""
+    """Returns what turns an example of `_examples` into (uint8 image, label).
+
+    `read` makes bytes of what its first part is.
+    """
     height_width = as_image_size(image_size)
 
-    def load(path: tf.Tensor, key: tf.Tensor, label: tf.Tensor) -> tuple:
+    def load(source: tf.Tensor, key: tf.Tensor, label: tf.Tensor) -> tuple:
         def decode() -> tf.Tensor:
-            return graph_preprocessing.preprocess(tf.io.read_file(path), height_width)
+            return graph_preprocessing.preprocess(read(source), height_width)
 
         if cache is None:
             return decode(), label

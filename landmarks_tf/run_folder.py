@@ -50,6 +50,9 @@ LOCK = ".lock"
 # Those of this process, by their files.
 _LOCKS: dict[Path, filelock.BaseFileLock] = {}
 
+# Only of a run on shards: those of its photos that are files.
+PHOTOS = "photos"
+
 
 def unfinished_dir(output_dir: Path) -> Path:
     """Returns where a run is written until it is whole."""

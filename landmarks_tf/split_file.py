@@ -30,10 +30,17 @@ def hash_photos(catalog: Catalog) -> dict[str, str]:
 def write_split(
     path: Path, catalog: Catalog, hashes: Mapping[str, str], skipped: Mapping[str, str]
 ) -> None:
-    """Writes `split.json`: relative path and content hash of each split's photos.
+    """Writes the text of `format_split` as `split.json`."""
+    text = format_split(catalog, hashes, skipped)
+    path.write_text(text, encoding="utf-8")
+
+
+def format_split(
+    catalog: Catalog, hashes: Mapping[str, str], skipped: Mapping[str, str]
+) -> str:
+    """Returns `split.json`: relative path and content hash of each split's photos.
 
     Args:
-        path: the file to write.
         catalog: with its three splits.
         hashes: content hash by path.
         skipped: reason by path of the photos that were left out.
@@ -43,7 +50,30 @@ def write_split(
         paths = [photo.path for photo in catalog.splits[split]]
         record[split] = {path: hashes[path] for path in paths}
     record["skipped"] = dict(skipped)
-    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    if catalog.shards:
+        record["manifest_sha256"] = catalog.shards.sha256
+    return json.dumps(record, indent=1) + "\n"
+
+
+def parse_split(
+    text: bytes, path: str, class_names: Sequence[str]
+) -> tuple[Catalog, dict[str, str], dict[str, str]]:
+    """Reads the bytes of a `split.json`, and compares them with nothing.
+
+    Args:
+        text: the bytes.
+        path: where they are from, for messages.
+        class_names: of the labels.
+
+    Returns:
+        the catalog, the content hash by path, and the reason by path of the photos that
+        were left out.
+    """
+    record = _parse_record(text, path)
+    hashes = {
+        file: digest for split in SPLITS for file, digest in record[split].items()
+    }
+    return _list(record, path, class_names), hashes, record["skipped"]
 
 
 def load_split(
@@ -63,30 +93,25 @@ def load_split(
         reads_photos: whether to see that they are the same to the last byte.
 
     Returns:
-        the catalog with these splits.
+        the catalog with these splits; of a run on shards those training photos that are
+        files.
 
     Raises:
         InvalidInput: if a photo of them has gone or changed; names the first one.
     """
     record = _load_record(path)
-    labels = {name: label for label, name in enumerate(class_names)}
-    splits = {}
-    for split in names:
-        folders = [file.split("/")[-2] for file in record[split]]
-        for folder in folders:
-            if folder not in labels:
-                raise InvalidInput(f"{path} has a class that is no label: {folder}")
-        photos = zip(record[split], [labels[folder] for folder in folders])
-        splits[split] = tuple(Photo(*photo) for photo in photos)
-    data_dir = Path(record["data_dir"]) if data_dir is None else data_dir
-    catalog = Catalog(data_dir, tuple(class_names), splits)
+    catalog = _list(record, str(path), class_names, names)
+    data_dir = catalog.data_dir if data_dir is None else data_dir
+    catalog = replace(catalog, data_dir=data_dir)
+    if "manifest_sha256" in record:
+        catalog = catalog.only_files()
     for photo in catalog.all_photos():
         if not (data_dir / photo.path).is_file():
             raise InvalidInput(f"{data_dir / photo.path} is gone since the split")
     hashes = hash_photos(catalog) if reads_photos else {}
     for split in names if reads_photos else ():
         for file, digest in record[split].items():
-            if hashes[file] != digest:
+            if hashes.get(file, digest) != digest:
                 raise InvalidInput(f"{data_dir / file} has changed since the split")
     return catalog
 
@@ -185,11 +210,39 @@ def is_split_of(path: Path, data_dir: Path, split: str) -> bool:
     return (data_dir / file).is_file() and _hash_file(data_dir / file) == digest
 
 
+def load_manifest_sha256(path: Path) -> str:
+    """Returns which set of shards a run was begun on; empty for a folder."""
+    return str(_load_record(path).get("manifest_sha256", ""))
+
+
+def _list(
+    record: Mapping,
+    path: str,
+    class_names: Sequence[str],
+    names: Sequence[str] = SPLITS,
+) -> Catalog:
+    """Returns the catalog of some splits of a record of `path`."""
+    labels = {name: label for label, name in enumerate(class_names)}
+    splits = {}
+    for split in names:
+        folders = [file.split("/")[-2] for file in record[split]]
+        for folder in folders:
+            if folder not in labels:
+                raise InvalidInput(f"{path} has a class that is no label: {folder}")
+        photos = zip(record[split], [labels[folder] for folder in folders])
+        splits[split] = tuple(Photo(*photo) for photo in photos)
+    return Catalog(Path(record["data_dir"]), tuple(class_names), splits)
+
+
 def _load_record(path: Path) -> dict:
     if not path.is_file():
         raise InvalidInput(f"no such file: `split_file`={path}")
+    return _parse_record(path.read_bytes(), str(path))
+
+
+def _parse_record(text: bytes, path: str) -> dict:
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(text)
         is_whole = (
             all(record[split] and isinstance(record[split], dict) for split in SPLITS)
             and isinstance(record["skipped"], dict)

@@ -25,7 +25,8 @@ from landmarks_tf.errors import InvalidInput
 # With AVX2, a training step of the reference network takes 0.6 of the time with it
 # (benchmarks/training_step.py).
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-# Its warnings stand before our own line about the same photo or disk.
+# Its warnings stand before our own line about the same photo or disk, and its notes of
+# how it buffers each kind of TFRecord file in the log of a run.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 # Of how to go about it: they change nothing of what a run is.

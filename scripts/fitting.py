@@ -116,8 +116,10 @@ def choose_cache(
     """Returns where decoded photos are kept; in the folder if there are too many."""
     from landmarks_tf import pixel_cache
 
+    # Those in shards are decoded anew in each epoch.
+    kept = ["validation"] if photos.shards else ["train", "validation"]
     return pixel_cache.choose_cache(
-        len(photos.splits["train"]) + len(photos.splits["validation"]),
+        sum(len(photos.splits[name]) for name in kept),
         (options.decoded_size, options.decoded_size),
         _MEMORY_BUDGET_GIB.value * 2**30,
         folder,
@@ -131,10 +133,11 @@ def fit_images(
     checkpoints_dir: Path,
     options: TrainingOptions,
 ) -> "tuple[keras.Model, Progress]":
-    """Trains all that `build` makes on images, which are decoded once."""
+    """Trains all that `build` makes on images, decoded once or streamed from shards."""
     from landmarks_tf import checkpoints
     from landmarks_tf import models
     from landmarks_tf import pipeline
+    from landmarks_tf import shard_reading
     from landmarks_tf import training
 
     teacher = find_teacher(photos.class_names, options)
@@ -147,7 +150,10 @@ def fit_images(
     validation = pipeline.make_dataset(
         photos, "validation", size, options.batch_size, cache
     )
-    with command_line.stopping_after_a_step() as stop:
+    with (
+        shard_reading.naming_faults(photos.shards),
+        command_line.stopping_after_a_step() as stop,
+    ):
         progress = training.train_model(
             build,
             options,
@@ -295,8 +301,12 @@ def extract(
     """
     from landmarks_tf import features
     from landmarks_tf import pipeline
+    from landmarks_tf import shard_reading
 
     hashes = split_file.load_hashes(run_dir / run_folder.SPLIT)
+    shards = photos.shards if name == "train" else None
+    # Not the photos as they came: other features than of these.
+    origin = f" {shards.sha256}" if shards else ""
     views = [
         (photo, seed)
         for photo in photos.splits[name]
@@ -317,12 +327,15 @@ def extract(
         )
 
     begin = time.monotonic()
-    with tqdm.tqdm(
-        desc=f"features of {name}", total=len(views), leave=False, disable=None
-    ) as bar:
+    with (
+        shard_reading.naming_faults(shards),
+        tqdm.tqdm(
+            desc=f"features of {name}", total=len(views), leave=False, disable=None
+        ) as bar,
+    ):
         rows = features.extract_features(
             extractor,
-            [f"{hashes[photo.path]} {seed}" for photo, seed in views],
+            [f"{hashes[photo.path]} {seed}{origin}" for photo, seed in views],
             make_images,
             progress=bar.update,
         )

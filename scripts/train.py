@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 import answering
-import checking
 import command_line
+import dividing
 import fitting
 import hosting
 import proving
 import rejecting
+import unpacking
 from absl import flags
 
 from landmarks_tf import catalog
 from landmarks_tf import evaluation
-from landmarks_tf import inspection
 from landmarks_tf import run_folder
 from landmarks_tf import sample_data
-from landmarks_tf import split
+from landmarks_tf import shard_set
 from landmarks_tf import split_file
 from landmarks_tf import wording
 from landmarks_tf.catalog import Catalog
@@ -39,14 +39,15 @@ if TYPE_CHECKING:
     import numpy as np
 
 _DEFAULTS = TrainingOptions()
-for module in (fitting, hosting, proving, rejecting):
+for module in (dividing, fitting, hosting, proving, rejecting):
     flags.adopt_module_key_flags(module)
 
 _DATA_DIR = flags.DEFINE_string(
     "data_dir",
     None,
     "Folder with train/ and test/, or with the class folders themselves, which are "
-    "then split. Default: a drawn sample set.",
+    "then split; or shards of make_shards.py, in a folder or at a URL that TensorFlow "
+    "reads. Default: a drawn sample set.",
 )
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "Run folder to write. Default: saved_models/<model>."
@@ -55,15 +56,8 @@ _RESUME = flags.DEFINE_bool(
     "resume", False, "Go on after the last finished epoch of a run that was stopped."
 )
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace an older run folder.")
-_SPLIT_FILE = flags.DEFINE_string(
-    "split_file",
-    None,
-    "split.json of an earlier run: its photos stay in their splits, whatever --seed "
-    "and the fractions say; new ones are divided by them. A photo that has changed or "
-    "gone is refused. Recorded in run.flags as the run's own split.",
-)
-
-# One flag for each field of TrainingOptions, under the field's name.
+# One flag for each field of TrainingOptions, under the field's name; some, of what
+# other scripts do too, are in the modules above.
 flags.DEFINE_enum(
     "model",
     _DEFAULTS.model,
@@ -185,17 +179,12 @@ flags.DEFINE_enum(
     CHOICES["mixed_precision"],
     "Compute in this precision while training; the model written is float32.",
 )
+flags.DEFINE_integer(
+    "shuffle_buffer",
+    _DEFAULTS.shuffle_buffer,
+    "Photos of shards that are in memory, encoded, to be shuffled among each other.",
+)
 flags.DEFINE_integer("seed", _DEFAULTS.seed, "Of split, weights, order and dropout.")
-flags.DEFINE_float(
-    "validation_fraction",
-    _DEFAULTS.validation_fraction,
-    "Share of the training photos held out for choosing the best epoch.",
-)
-flags.DEFINE_float(
-    "test_fraction",
-    _DEFAULTS.test_fraction,
-    "Share of all photos held out for testing, where the data has no test/.",
-)
 _DISTRIBUTION = flags.DEFINE_enum(
     "distribution",
     "auto",
@@ -232,21 +221,23 @@ def main(arguments: list[str]) -> int:
     if _RESUME.value and run_folder.is_finished(output_dir):
         print(f"{output_dir} is finished: nothing to resume")
         return 0
-    if _SPLIT_FILE.value and not _RESUME.value:
-        split_file.load_hashes(Path(_SPLIT_FILE.value))  # refused before any work
-    listing = list_data()
+    if not _RESUME.value:
+        dividing.require_split_file()  # refused before any work
+    listing = list_data(options)
     fitting.find_teacher(listing.class_names, options)  # refused before any work
     outliers = rejecting.find_outliers()
     run_folder.refuse_overlap(output_dir, listing.data_dir)
+    if place and listing.shards:
+        raise InvalidInput("--distribution=hosts takes a folder of photos, not shards")
     run_dir = run_folder.unfinished_dir(output_dir)
     try:
         if place and place.index:
             return hosting.train_beside(place)
         run_folder.begin(output_dir, _RESUME.value, _OVERWRITE.value)
-        # Who repeats the run by its flags, repeats its split.
-        command_line.write_flags(
-            run_dir / run_folder.FLAGS, split_file=str(output_dir / run_folder.SPLIT)
-        )
+        # Who repeats the run by its flags, repeats its split; shards have their own.
+        split_path = str(output_dir / run_folder.SPLIT)
+        own = {} if listing.shards else {"split_file": split_path}
+        command_line.write_flags(run_dir / run_folder.FLAGS, **own)
         return train(listing, run_dir, output_dir, options, outliers, place)
     except (ConnectionError, ChildProcessError):
         raise  # of another host, or the process beside: they say how to go on
@@ -271,7 +262,7 @@ def train(
 ) -> int:
     """Does the work of a run that was begun, and returns the exit code."""
     command_line.load_tensorflow(place is not None, _DETERMINISTIC.value)
-    photos = split_data(listing, run_dir, options)
+    photos = split_data(listing, run_dir, output_dir, options)
     # What is trained beside is found finished here.
     if place and (exit_code := hosting.train_beside(place)):
         return exit_code
@@ -280,7 +271,8 @@ def train(
     top1 = evaluate(model, answers, photos, run_dir, options)
     rejecting.set_threshold(run_dir, outliers, answers)
     is_good_enough = top1 >= options.min_accuracy
-    refused = proving.export(run_dir, photos) if is_good_enough else []
+    files = photos.only_files() if photos.shards else photos
+    refused = proving.export(run_dir, files) if is_good_enough else []
     run_folder.publish(output_dir)
     if not is_good_enough:
         message = f"top-1 {top1:.1%} is below --min_accuracy={options.min_accuracy}"
@@ -312,8 +304,10 @@ def find_place(options: TrainingOptions) -> hosting.Place | None:
     return None
 
 
-def list_data() -> Catalog:
+def list_data(options: TrainingOptions) -> Catalog:
     """Lists the data folder, drawing one where none is given, and tells of it."""
+    if _DATA_DIR.value and shard_set.is_shard_set(_DATA_DIR.value):
+        return unpacking.list_shards(_DATA_DIR.value, options)
     if _DATA_DIR.value is None:
         print(
             "no --data_dir: drawing a sample set (once); its recipe is "
@@ -333,10 +327,14 @@ def list_data() -> Catalog:
     return listing
 
 
-def split_data(listing: Catalog, run_dir: Path, options: TrainingOptions) -> Catalog:
+def split_data(
+    listing: Catalog, run_dir: Path, output_dir: Path, options: TrainingOptions
+) -> Catalog:
     """Divides the readable photos, or takes the division of the run resumed."""
     split_path = run_dir / run_folder.SPLIT
     labels_path = run_dir / run_folder.LABELS
+    if listing.shards:
+        return unpacking.unpack(listing, listing.shards, run_dir, output_dir)
     if split_path.exists():
         new = split_file.find_new(split_path, listing)
         if new:
@@ -344,45 +342,11 @@ def split_data(listing: Catalog, run_dir: Path, options: TrainingOptions) -> Cat
             print(wording.printable(text))
         class_names = run_folder.load_class_names(labels_path)
         return split_file.load_split(split_path, class_names, listing.data_dir)
-    inspections = checking.inspect(listing)
-    readable, skipped = checking.skip_unreadable(listing, inspections)
-    if listing.splits["test"] and not readable.splits["test"]:
-        raise InvalidInput(f"no readable test photos in {listing.data_dir}")
-    readable.require_all_classes("train")
-    hashes = {path: inspections[path].sha256 for path in inspections}
-    photos, alike = split.split_catalog(
-        readable,
-        hashes,
-        options.validation_fraction,
-        options.test_fraction,
-        options.seed,
-        inspection.group_duplicates(inspections),
-        load_earlier(readable, hashes),
-    )
-    checking.name_skipped(photos, alike)
-    checking.print_left_out(
-        cannot_be_read=len(skipped), show_what_another_split_shows=len(alike)
-    )
-    photos.require_all_classes("train")
+    photos, hashes, left_out = dividing.divide(listing, options)
     run_folder.write_class_names(labels_path, photos.class_names)
-    split_file.write_split(split_path, photos, hashes, skipped | alike)
-    for name in photos.classes_without("test"):
-        text = f"warning: no test photos of class {name}"
-        print(wording.printable(text), file=sys.stderr)
-    counts = [f"{len(photos.splits[name])} {name}" for name in split.SPLITS]
-    print(f"photos: {', '.join(counts)}", flush=True)
+    split_file.write_split(split_path, photos, hashes, left_out)
+    dividing.print_counts(photos)
     return photos
-
-
-def load_earlier(photos: Catalog, hashes: dict[str, str]) -> dict[str, str]:
-    """Returns the split of --split_file by content, and tells how many are new."""
-    if not _SPLIT_FILE.value:
-        return {}
-    path = Path(_SPLIT_FILE.value)
-    earlier = split_file.load_earlier(path, photos, hashes)
-    num_new = sum(hashes[p.path] not in earlier for p in photos.all_photos())
-    print(f"split of {path}: kept; {num_new} photos are not in it")
-    return earlier
 
 
 def fit(photos: Catalog, run_dir: Path, options: TrainingOptions) -> "keras.Model":
@@ -541,6 +505,8 @@ def show_answer(output_dir: Path, photos: Catalog) -> None:
     """Asks the run about one test photo, as predict.py would."""
     from landmarks_tf import prediction
 
+    if photos.shards:  # unpacked into the run's folder, which has moved
+        photos = dataclasses.replace(photos, data_dir=output_dir / run_folder.PHOTOS)
     photo = photos.absolute_paths("test")[0]
     with command_line.quiet_stderr():
         classifier = prediction.load_classifier(output_dir)

@@ -1,14 +1,18 @@
 """Shared data: three coloured classes, and one run trained on them."""
 
+import importlib
 import subprocess
 import sys
+from collections.abc import Callable
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from types import ModuleType
 
 import hypothesis
 import numpy as np
 import pytest
+from absl import flags
 from PIL import Image
 
 # The same examples in every run: a change that fails is the change that broke it.
@@ -72,6 +76,14 @@ def run_script(name: str, *arguments: object) -> subprocess.CompletedProcess[str
     """Runs scripts/<name>.py as a user would, from the project's root."""
     command = [sys.executable, f"scripts/{name}.py", *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+@pytest.fixture
+def import_script(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
+    """Imports a module of scripts/ into this process."""
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    flags.FLAGS.mark_as_parsed()
+    return importlib.import_module
 
 
 def draw(color: tuple[int, ...], rng: np.random.Generator) -> Image.Image:

@@ -22,6 +22,7 @@ SCRIPTS = Path(__file__).parents[1] / "scripts"
         ("batch_size", 0),
         ("epochs", 0),
         ("cached_views", 0),
+        ("shuffle_buffer", 0),
         ("network_size", -1),
         ("network_size", 32),
         ("network_size", 300),

@@ -173,9 +173,7 @@ def test_a_disk_that_is_full_costs_no_checkpoint(tmp_path):
         checkpoints.restore(checkpoint, model)
         for old, new in zip(weights, model.get_weights(), strict=True):
             np.testing.assert_array_equal(old, new)
-        best = training.load_best_model(
-            lambda: keras.models.clone_model(model), folder
-        )
+        best = training.load_best_model(lambda: keras.models.clone_model(model), folder)
         np.testing.assert_array_equal(best.get_weights()[0], weights[0])
         keeper = begin_epochs(folder, model)
         assert keeper.progress.num_epochs == 1

@@ -1,0 +1,295 @@
+"""Photos from shards, which may lie wherever `tf.io.gfile` reads.
+
+Owns how a set is opened, checked and unpacked, and what a record is. Decodes no photo
+(`pipeline`).
+"""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import tensorflow as tf
+
+from landmarks_tf import file_cache
+from landmarks_tf import shard_set
+from landmarks_tf import split_file
+from landmarks_tf.catalog import Catalog
+from landmarks_tf.errors import InvalidInput
+from landmarks_tf.shard_set import Shard
+from landmarks_tf.shard_set import ShardSet
+
+_FEATURES = {
+    "photo": tf.io.FixedLenFeature([], tf.string),
+    "label": tf.io.FixedLenFeature([], tf.int64),
+    "path": tf.io.FixedLenFeature([], tf.string),
+}
+# Read in turn, so that photos meet others than those of their shard.
+_NUM_OPEN = 8
+# Records taken from one before the next has its turn.
+_NUM_IN_TURN = 16
+# Read ahead in each open file: a request to a remote one takes as long as this.
+_BUFFER_BYTES = 2**20
+# Stores that are far away answer slowly, but many at a time.
+_NUM_REQUESTS = 32
+
+
+def make_record(contents: bytes, label: int, path: str) -> bytes:
+    """Returns a photo as a record: a `tf.train.Example` of photo, label and path."""
+    values = {
+        "photo": tf.train.Feature(bytes_list=tf.train.BytesList(value=[contents])),
+        "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
+        # As bytes: file names need not be UTF-8.
+        "path": tf.train.Feature(
+            bytes_list=tf.train.BytesList(value=[os.fsencode(path)])
+        ),
+    }
+    features = tf.train.Features(feature=values)
+    return tf.train.Example(features=features).SerializeToString(deterministic=True)
+
+
+def parse_record(record: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Returns what a record holds: `photo` and `path` strings, `label` int32."""
+    values = tf.io.parse_single_example(record, _FEATURES)
+    return values | {"label": tf.cast(values["label"], tf.int32)}
+
+
+def stream_records(
+    files: tf.data.Dataset, num_open: int = _NUM_OPEN
+) -> tf.data.Dataset:
+    """Returns the records of shards, of a few at a time in turn, always in one order.
+
+    Args:
+        files: paths or URLs.
+        num_open: how many are read in turn; 1 for one after another.
+    """
+    return files.interleave(
+        lambda path: tf.data.TFRecordDataset(path, buffer_size=_BUFFER_BYTES),
+        cycle_length=num_open,
+        block_length=_NUM_IN_TURN,
+        num_parallel_calls=num_open,  # which wait for a disk, not for a core
+        deterministic=True,
+    )
+
+
+def read_bytes(path: str) -> bytes:
+    """Returns the bytes of a file.
+
+    Raises:
+        InvalidInput: if it cannot be read; names it.
+    """
+    with naming_file(path), tf.io.gfile.GFile(path, "rb") as file:
+        return file.read()
+
+
+def load_shard_set(data_dir: str) -> ShardSet:
+    """Reads the manifest of a set of shards.
+
+    Args:
+        data_dir: its folder, or any URL that `tf.io.gfile` reads.
+
+    Raises:
+        InvalidInput: if it is missing or not as it is written.
+    """
+    path = shard_set.join(data_dir, shard_set.MANIFEST)
+    plan = shard_set.join(data_dir, shard_set.PLAN)
+    with naming_file(data_dir):
+        is_begun = tf.io.gfile.exists(plan) and not tf.io.gfile.exists(path)
+    if is_begun:
+        raise InvalidInput(
+            f"{data_dir} is not finished: go on with the same make_shards.py"
+        )
+    text = read_bytes(path)
+    shards = shard_set.parse_manifest(text, path)
+    digest = hashlib.sha256(text).hexdigest()
+    return replace(shards, folder=data_dir, sha256=digest)
+
+
+def load_catalog(shards: ShardSet) -> tuple[Catalog, dict[str, str], dict[str, str]]:
+    """Reads which photos a set has; in its order, in which `train` is streamed.
+
+    Returns:
+        the catalog, whose files are not there until they are unpacked; the content
+        hash by path of the photos as they came; the reason by path of those left out.
+
+    Raises:
+        InvalidInput: if `split.json` is not what the manifest says.
+    """
+    path = shard_set.join(shards.folder, shard_set.SPLIT)
+    text = read_bytes(path)
+    if hashlib.sha256(text).hexdigest() != shards.split_sha256:
+        raise InvalidInput(f"{path} is damaged: its checksum is not the manifest's")
+    catalog, hashes, skipped = split_file.parse_split(text, path, shards.class_names)
+    for split, photos in catalog.splits.items():
+        if len(photos) != shards.num_photos(split):
+            raise InvalidInput(
+                f"{shards.folder} must have {len(photos)} {split} photos by its "
+                f"{shard_set.SPLIT}. Received: {shards.num_photos(split)} by its "
+                f"{shard_set.MANIFEST}"
+            )
+    for photo in catalog.all_photos():
+        if ".." in photo.path.split("/") or photo.path.startswith("/"):
+            raise InvalidInput(f"{path} names a photo outside its folder: {photo.path}")
+    data_dir = Path(shards.folder)
+    return replace(catalog, data_dir=data_dir, shards=shards), hashes, skipped
+
+
+def require_sizes(shards: ShardSet) -> None:
+    """Raises InvalidInput for the first shard that is missing or of another size."""
+    with ThreadPoolExecutor(_NUM_REQUESTS) as pool:
+        for fault in pool.map(
+            lambda shard: _find_size_fault(shards, shard), shards.shards
+        ):
+            if fault:
+                raise InvalidInput(fault)
+
+
+def verify(shards: ShardSet) -> Iterator[Shard]:
+    """Reads all shards that are files, or remembers them; yields each that is whole.
+
+    Those behind a URL are as far away as the training itself would read them: each of
+    their records is checked then.
+
+    Raises:
+        InvalidInput: for the first whose checksum is not the manifest's.
+    """
+    if shard_set.is_url(shards.folder):
+        return
+    paths = [shards.path(shard) for shard in shards.shards]
+    # A shard is large: a few at a time, so that little is lost where a run is killed.
+    digests = file_cache.map_files(
+        hash_file, paths, "sha256", chunk_size=os.cpu_count() or 1
+    )
+    for shard, digest in zip(shards.shards, digests):
+        if digest != shard.sha256:
+            raise InvalidInput(_damaged(shards.path(shard)))
+        yield shard
+
+
+@contextlib.contextmanager
+def naming_faults(shards: ShardSet | None) -> Iterator[None]:
+    """Tells which shard it is that keeps TensorFlow from going on; None for no shards.
+
+    TensorFlow's own message names no file, and is some hundred lines long.
+
+    Raises:
+        InvalidInput: names the shard; where none is at fault, what came is raised.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        for shard in shards.shards if shards else ():
+            fault = find_fault(shards, shard) if shards else ""
+            if fault:
+                raise InvalidInput(fault) from error
+        raise
+
+
+def find_fault(shards: ShardSet, shard: Shard) -> str:
+    """Reads a shard; returns what is wrong with it, naming it, or nothing."""
+    fault = _find_size_fault(shards, shard)
+    if not fault and hash_file(shards.path(shard)) != shard.sha256:
+        fault = _damaged(shards.path(shard))
+    return fault
+
+
+def hash_file(path: str) -> str:
+    """Returns the SHA-256 of a file or URL, in hexadecimal."""
+    digest = hashlib.sha256()
+    with naming_file(path), tf.io.gfile.GFile(path, "rb") as file:
+        while chunk := file.read(_BUFFER_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def count_records(path: str) -> int:
+    """Returns how many records a shard has; -1 if one of them is damaged."""
+    try:
+        return sum(1 for _ in tf.data.TFRecordDataset(path))
+    except tf.errors.OpError:
+        return -1
+
+
+def unpack(
+    shards: ShardSet, catalog: Catalog, hashes: Mapping[str, str], folder: Path
+) -> Iterator[str]:
+    """Writes the photos that are not streamed as files, byte for byte as they came.
+
+    Args:
+        shards: the set.
+        catalog: of it.
+        hashes: content hash by path.
+        folder: where.
+
+    Yields:
+        the path of each photo when it is written.
+
+    Raises:
+        InvalidInput: if one is damaged or missing; names its shard.
+    """
+    for split in shard_set.WHOLE_SPLITS:
+        own = "train" if split == "calibration" else split
+        expected = {photo.path for photo in catalog.splits[own]}
+        num_written = 0
+        for path, name, contents in _read_photos(shards, split):
+            if name not in expected:
+                raise InvalidInput(f"shard {path} has a photo of no place: {name}")
+            if hashlib.sha256(contents).hexdigest() != hashes[name]:
+                raise InvalidInput(_damaged(path))
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(contents)
+            expected.remove(name)
+            num_written += 1
+            yield name
+        if num_written != shards.num_photos(split):
+            raise InvalidInput(
+                f"{shards.folder} must have {shards.num_photos(split)} {split} photos "
+                f"by its {shard_set.MANIFEST}. Received: {num_written}"
+            )
+
+
+def _read_photos(shards: ShardSet, split: str) -> Iterator[tuple[str, str, bytes]]:
+    """Yields for each photo of a split its shard, its path and its bytes."""
+    for shard in shards.shards:
+        if shard.split != split:
+            continue
+        path = shards.path(shard)
+        with naming_faults(replace(shards, shards=(shard,))):
+            for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
+                values = tf.train.Example.FromString(record).features.feature
+                (name,), (contents,) = (
+                    values[key].bytes_list.value for key in ("path", "photo")
+                )
+                yield path, os.fsdecode(name), contents
+
+
+def _find_size_fault(shards: ShardSet, shard: Shard) -> str:
+    path = shards.path(shard)
+    try:
+        with naming_file(path):
+            num_bytes = tf.io.gfile.stat(path).length
+    except InvalidInput as error:
+        return f"shard {error}"
+    if num_bytes != shard.num_bytes:
+        return f"shard {path} must have {shard.num_bytes} bytes. Received: {num_bytes}"
+    return ""
+
+
+def _damaged(path: str) -> str:
+    return f"shard {path} is damaged: its checksum is not the manifest's"
+
+
+@contextlib.contextmanager
+def naming_file(path: str) -> Iterator[None]:
+    """Turns TensorFlow's errors of files into InvalidInput that names the file."""
+    try:
+        yield
+    except tf.errors.NotFoundError as error:
+        raise InvalidInput(f"{path} is missing") from error
+    except tf.errors.OpError as error:
+        reason = (error.message or type(error).__name__).splitlines()[0]
+        raise InvalidInput(f"{path}: {reason}") from error
