@@ -15,9 +15,8 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
-import filelock
-
 import landmarks_tf
+from landmarks_tf import folder_lock
 from landmarks_tf.errors import InvalidInput
 
 MODEL = "model.keras"
@@ -46,9 +45,6 @@ EXACT_EXPORTS = ("saved_model", "float32")
 # Only while a run is unfinished.
 CHECKPOINTS = "checkpoints"
 PIXELS = "pixels"
-LOCK = ".lock"
-# Those of this process, by their files.
-_LOCKS: dict[Path, filelock.BaseFileLock] = {}
 
 # Only of a run on shards: those of its photos that are files.
 PHOTOS = "photos"
@@ -81,7 +77,7 @@ def begin(output_dir: Path, resume: bool, overwrite: bool) -> Path:
         raise InvalidInput(f"{output_dir} is not a run folder: it is not overwritten")
     unfinished = unfinished_dir(output_dir)
     if unfinished.exists():
-        _lock(unfinished)
+        folder_lock.hold(unfinished)
     if (unfinished / CHECKPOINTS).exists():
         if resume:
             return unfinished
@@ -95,31 +91,18 @@ def begin(output_dir: Path, resume: bool, overwrite: bool) -> Path:
             f"{output_dir} exists: choose another --output_dir or pass --overwrite"
         )
     unfinished.mkdir(parents=True, exist_ok=True)
-    _lock(unfinished)
+    folder_lock.hold(unfinished)
     for path in unfinished.iterdir():
         # Without a checkpoint there is little in it to lose.
-        if path.name != LOCK:
+        if path.name != folder_lock.LOCK:
             remove(path)
     return unfinished
-
-
-def _lock(unfinished: Path) -> None:
-    """Keeps other processes from writing a run, until this one ends or publishes it."""
-    path = unfinished / LOCK
-    lock = _LOCKS.setdefault(path, filelock.FileLock(path, thread_local=False))
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout as error:
-        raise InvalidInput(f"another run is being written in {unfinished}") from error
 
 
 def publish(output_dir: Path) -> None:
     """Moves a run that is whole into place, over an older one if there is one."""
     unfinished = unfinished_dir(output_dir)
-    lock = _LOCKS.pop(unfinished / LOCK, None)
-    if lock:
-        lock.release(force=True)
-        remove(unfinished / LOCK)
+    folder_lock.release(unfinished)
     _replace(unfinished, output_dir)
     for name in (CHECKPOINTS, PIXELS):
         shutil.rmtree(output_dir / name, ignore_errors=True)

@@ -10,8 +10,8 @@ import landmarks_tf
 PACKAGE = Path(landmarks_tf.__file__).parent
 # A module may import those before it; of the builders none imports another.
 ORDER = (
-    "errors hosts landmarks wording architectures options file_cache web_page "
-    "shard_set catalog split split_file preprocessing photo_input conditions "
+    "errors folder_lock hosts landmarks wording architectures options file_cache "
+    "web_page shard_set catalog split split_file preprocessing photo_input conditions "
     "duplicates inspection graph_preprocessing graph_resizing graph_inspection "
     "tflite_file tflite_metadata backbones models explanation evaluation calibration "
     "parity plots charts report contact_sheet run_folder litert classifier "

@@ -127,7 +127,7 @@ def test_two_programs_do_not_write_one_run(output_dir, how):
     )
     assert other.stdout.readline() == b"begun\n"
     for resume in (False, True):
-        with pytest.raises(InvalidInput, match="^another run is being written in "):
+        with pytest.raises(InvalidInput, match="^another program is writing in "):
             run_folder.begin(output_dir, resume, overwrite=False)
     other.kill()  # which leaves no lock behind
     other.communicate()
