@@ -24,7 +24,11 @@ import numpy as np
 
 ROOT = Path(__file__).parents[1]
 NUM_KILLS = 20
-FLAGS = ("--flagfile=scripts/flags/quickstart.flags", "--epochs=30")
+FLAGS = (
+    "--flagfile=scripts/flags/quickstart.flags",
+    "--epochs=30",
+    "--deterministic",
+)
 SEED = 0
 
 
@@ -39,11 +43,12 @@ def kill_again_and_again(
 ) -> list[str]:
     """Returns what the run was doing at each kill, by its last line."""
     moments = random.Random(SEED)
+    longest = seconds * 2 / num_kills + starting_seconds()
     doing = []
     for number in range(num_kills):
         is_begun = output_dir.with_name(f"{output_dir.name}.unfinished").exists()
         process = train(output_dir, flags, *["--resume"] * is_begun)
-        time.sleep(moments.uniform(0, seconds * 2 / num_kills + starting_seconds()))
+        time.sleep(moments.uniform(0, longest))
         if process.poll() is not None:
             if process.returncode:
                 sys.exit(output_dir.with_suffix(".log").read_text())
@@ -72,6 +77,8 @@ def compare(first: Path, second: Path) -> list[str]:
     for one, other in zip(models[0].weights, models[1].weights, strict=True):
         if not np.array_equal(one, other):
             differing.append(one.path)
+    names = [{file.name for file in path.iterdir()} for path in (first, second)]
+    differing += sorted(names[0] ^ names[1])
     for name in ("history.csv", "split.json", "labels.txt"):
         if (first / name).read_bytes() != (second / name).read_bytes():
             differing.append(name)

@@ -80,6 +80,7 @@ def begin(output_dir: Path, resume: bool, overwrite: bool) -> Path:
         folder_lock.hold(unfinished)
     if (unfinished / CHECKPOINTS).exists():
         if resume:
+            _remove_leftovers(unfinished)
             return unfinished
         if not overwrite:
             raise InvalidInput(
@@ -104,8 +105,20 @@ def publish(output_dir: Path) -> None:
     unfinished = unfinished_dir(output_dir)
     folder_lock.release(unfinished)
     _replace(unfinished, output_dir)
+    tidy(output_dir)
+
+
+def tidy(output_dir: Path) -> None:
+    """Removes from a whole run what only one that goes on needs."""
     for name in (CHECKPOINTS, PIXELS):
         shutil.rmtree(output_dir / name, ignore_errors=True)
+
+
+def _remove_leftovers(run_dir: Path) -> None:
+    """Removes what a program that was killed left half-written, see `replacing`."""
+    for pattern in ("unfinished_*", "old_*"):
+        for path in run_dir.glob(pattern):
+            remove(path)
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from typing import NoReturn
 from absl import app
 from absl import flags
 
+from landmarks_tf import run_folder
 from landmarks_tf import wording
 from landmarks_tf.errors import Interrupted
 from landmarks_tf.errors import InvalidInput
@@ -110,13 +111,24 @@ def system_reason(error: Exception) -> str:
         return ""
     import tensorflow as tf
 
-    if not isinstance(error, tf.errors.OpError):
+    of_files = (
+        tf.errors.NotFoundError,
+        tf.errors.PermissionDeniedError,
+        tf.errors.ResourceExhaustedError,
+        tf.errors.FailedPreconditionError,
+        tf.errors.UnavailableError,
+        tf.errors.UnknownError,
+    )
+    if not isinstance(error, of_files):
         return ""
     if isinstance(error, tf.errors.ResourceExhaustedError) and "OOM" in str(error):
         return "out of memory: lower --batch_size or --image_size"
     # In TensorFlow's message, the line of the file and what the system says of it.
     found = re.search(
-        r"^(?:\{\{.*\}\} )?(/?\S.*); ([A-Z].*)$", str(error), re.MULTILINE
+        r"^(?:\{\{.*\}\} |Error in user-defined function .* iterator: \S+: )?"
+        r"(\S.*); ([A-Z].*)$",
+        str(error),
+        re.MULTILINE,
     )
     return f"{found[1]}: {found[2].strip().lower()}" if found else ""
 
@@ -200,7 +212,9 @@ def write_flags(path: Path, **recorded: str) -> None:
     if path.exists():
         compare_flags(path, **recorded)
     lines, replaced = _flag_lines(recorded)
-    path.write_text("\n".join([*lines, *replaced, ""]), encoding="utf-8")
+    # Aside: without its flags a run that is killed here could not go on.
+    with run_folder.replacing(path) as aside:
+        aside.write_text("\n".join([*lines, *replaced, ""]), encoding="utf-8")
 
 
 def compare_flags(path: Path, **recorded: str) -> None:

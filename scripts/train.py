@@ -219,6 +219,7 @@ def main(arguments: list[str]) -> int:
         fit_share(place, output_dir, options)
         return 0
     if _RESUME.value and run_folder.is_finished(output_dir):
+        run_folder.tidy(output_dir)
         print(f"{output_dir} is finished: nothing to resume")
         return 0
     if not _RESUME.value:

@@ -127,18 +127,27 @@ def test_random_colors_do_not_pass_the_gate(tmp_path):
     assert {path.name for path in output_dir.iterdir()} == RUN_FILES - exports
 
 
-def kill_when(path, *flags):
-    """Starts train.py and kills it as soon as a file or folder is there."""
+def kill_when(path, *flags, how=signal.SIGKILL):
+    """Starts train.py, ends it when a file or folder is there, and returns its words.
+
+    The file may be there of an earlier kill: it goes first.
+    """
+    path.unlink(missing_ok=True)
     command = [sys.executable, "scripts/train.py", *flags]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
-    while not path.exists() and process.poll() is None:
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 240
+    while not path.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    process.send_signal(how)
+    said = process.communicate()[1]
+    assert process.returncode == (-how if how == signal.SIGKILL else 1), said
+    return said
 
 
 def test_a_killed_run_goes_on_and_repeats_from_its_own_flags(colored_dir, tmp_path):
-    """Killed three times; at random moments: benchmarks/kills.py."""
+    """Killed four times; at random moments: benchmarks/kills.py."""
     data_dir = tmp_path / "photos"
     shutil.copytree(colored_dir, data_dir)
     output_dir = tmp_path / "run"
@@ -161,7 +170,12 @@ def test_a_killed_run_goes_on_and_repeats_from_its_own_flags(colored_dir, tmp_pa
     wrong = run_script("train", *flags, "--learning_rate=0.5", "--resume")
     assert_refused(wrong, "started with other flags: --learning_rate=0.")
     kill_when(checkpoints / "unfinished" / "last.keras", *flags, "--resume")
-    assert not (checkpoints / "epoch_000008").exists()
+    asked = kill_when(
+        checkpoints / "epoch_000004", *flags, "--resume", how=signal.SIGTERM
+    )
+    assert asked == "interrupted: go on with the same command and --resume\n"
+    (partial,) = checkpoints.glob("epoch_*_step_*")
+    assert "epoch_000004" <= partial.name < "epoch_000008"
     kill_when(checkpoints.parent / "model.keras", *flags, "--resume")
     new = data_dir / "train" / "0.red" / "new.png"
     Image.new("RGB", (80, 60), "pink").save(new)

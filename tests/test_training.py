@@ -111,13 +111,18 @@ def test_a_killed_run_resumes_to_the_same_weights_and_history(
 
 
 class FullDisk:
-    """Has no space from a file or folder on that is made in a folder, once."""
+    """Has no space from a file or folder on that is made in a folder."""
 
-    def __init__(self, folder, first_refused=sys.maxsize):
-        self.folder, self.first_refused, self.made = str(folder), first_refused, []
+    def __init__(self):
+        self.folder, self.first_refused, self.num_made = "", sys.maxsize, 0
         sys.addaudithook(self)  # which stays for good
 
+    def begin(self, folder, first_refused=sys.maxsize):
+        self.folder, self.first_refused, self.num_made = folder, first_refused, 0
+
     def __call__(self, event, arguments):
+        if not self.folder:
+            return
         if event == "open":
             path, _, flags = arguments
             is_made = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR)
@@ -126,9 +131,9 @@ class FullDisk:
                 "os.mkdir",
                 "os.rename",
             )
-        if is_made and str(path).startswith(self.folder):
-            self.made.append(path)
-            if len(self.made) > self.first_refused:
+        if is_made and str(path).startswith(str(self.folder)):
+            self.num_made += 1
+            if self.num_made > self.first_refused:
                 raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
 
@@ -153,22 +158,24 @@ def test_a_disk_that_is_full_costs_no_checkpoint(tmp_path):
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     model.compile(keras.optimizers.AdamW(), "mse", metrics=["accuracy"])
     model.optimizer.build(model.trainable_variables)
-    disk = FullDisk(tmp_path / "enough")
+    disk = FullDisk()
+    disk.begin(tmp_path / "enough")
     keeper = begin_epochs(tmp_path / "enough", model)
     end_epoch(keeper)
-    begin = len(disk.made)
+    begin = disk.num_made
     end_epoch(keeper)
-    assert len(disk.made) >= begin + 5  # a folder, three files and its name
-    for number in range(begin, len(disk.made)):
+    end = disk.num_made
+    assert end >= begin + 5  # a folder, three files and its name
+    for number in range(begin, end):
         folder = tmp_path / str(number)
-        disk_of_run = FullDisk(folder, number)
+        disk.begin(folder, number)
         keeper = begin_epochs(folder, model)
         end_epoch(keeper)
         weights = model.get_weights()
         model.set_weights([x + 1 for x in weights])
         with pytest.raises(OSError, match="No space left"):
             end_epoch(keeper)
-        disk_of_run.first_refused = sys.maxsize
+        disk.begin("")
         checkpoint = checkpoints.find_checkpoint(folder)
         checkpoints.restore(checkpoint, model)
         for old, new in zip(weights, model.get_weights(), strict=True):
