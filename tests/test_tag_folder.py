@@ -7,8 +7,10 @@ import pytest
 from landmarks_tf.errors import InvalidInput
 
 pytest.importorskip("apache_beam", reason='needs pip install -e ".[beam]"')
-tag_folder = pytest.importorskip("landmarks_tf.tag_folder")
-other = pytest.importorskip("other_store").other
+
+from other_store import other  # noqa: E402
+
+from landmarks_tf import tag_folder  # noqa: E402
 
 SUFFIXES = {"tags": "jsonl", "bad": "jsonl"}
 ASKED = {"photos": "library", "top_k": 3}
