@@ -5,19 +5,23 @@
 it. Written through Apache Beam's file systems: the folder may be in a bucket.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 import uuid
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 
+from landmarks_tf import folder_lock
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.errors import first_line
 from landmarks_tf.library import is_remote
@@ -69,7 +73,10 @@ class TagFolder:
         _write(self.path, self._name(kind, number), contents)
 
     def remove_leftovers(self) -> None:
-        """Removes what workers that were killed left half-written."""
+        """Removes what workers that were killed left half-written.
+
+        And what others are writing: only of a folder that is held.
+        """
         names = [n for n in _list_names(self.path) if n.startswith(_ASIDE)]
         paths = [FileSystems.join(self.path, name) for name in names]
         if is_remote(self.path) and paths:
@@ -81,6 +88,30 @@ class TagFolder:
     def _name(self, kind: str, number: int) -> str:
         label = _label(number, self.num_shards)
         return f"{kind}-{label}.{self.suffixes[kind]}"
+
+
+@contextlib.contextmanager
+def hold(path: str) -> Iterator[None]:
+    """Keeps other jobs out of a folder, which is made if it is not there.
+
+    A bucket has no locks: there it does nothing.
+
+    Raises:
+        InvalidInput: if another job holds it, or it cannot be written.
+    """
+    if is_remote(path):
+        yield
+        return
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        folder_lock.hold(folder)
+    except OSError as error:
+        raise _unusable(path, error) from error
+    try:
+        yield
+    finally:
+        folder_lock.release(folder)
 
 
 def begin(
@@ -129,11 +160,15 @@ def begin(
     except InvalidInput:
         raise
     except (BeamIOError, OSError, ValueError) as error:
-        raise InvalidInput(
-            f"`output_dir` cannot be used ({first_line(error)}). "
-            f"Received: output_dir={path}"
-        ) from error
+        raise _unusable(path, error) from error
     return TagFolder(path, suffixes, len(photos), num_shards)
+
+
+def _unusable(path: str, error: Exception) -> InvalidInput:
+    return InvalidInput(
+        f"`output_dir` cannot be used ({first_line(error)}). "
+        f"Received: output_dir={path}"
+    )
 
 
 def _go_on(

@@ -5,8 +5,10 @@ is finished is on disk while the pipeline runs, and a worker holds the answers o
 shard. What the files are called is `tag_folder`'s. No TensorFlow.
 """
 
+import errno
 import io
 import json
+import os
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -24,6 +26,7 @@ from pyarrow import parquet
 
 from landmarks_tf import library
 from landmarks_tf import prediction
+from landmarks_tf import wording
 from landmarks_tf.classifier import Classifier
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.tag_folder import BAD
@@ -53,6 +56,15 @@ SCHEMA = pyarrow.schema(
 # The number of a shard, and by the kind of file what its photos have: an object of JSON
 # each. As text in ASCII: Beam's coders refuse the names of files that are not in UTF-8.
 Answers = tuple[int, dict[str, list[str]]]
+# What is wrong with one file, whatever the system does. Of files with wrong offsets
+# Pillow seeks before the start: EINVAL.
+_OF_A_PHOTO = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EINVAL,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+}
 
 
 class LandmarkHandler(ModelHandler[int, Answers, Classifier]):
@@ -91,6 +103,10 @@ class LandmarkHandler(ModelHandler[int, Answers, Classifier]):
         """Yields what the photos of each shard have, in order.
 
         "tags" are `Landmarks.to_record`, "bad" `photo` and `error`.
+
+        Raises:
+            InvalidInput: if a photo cannot be read for what is not the photo's, such as
+                a disk that is gone: as "bad" it would never be tried again.
         """
         for number in batch:
             paths = self._folder.load_photos(number)
@@ -99,6 +115,12 @@ class LandmarkHandler(ModelHandler[int, Answers, Classifier]):
             answers = model.stream_landmarks(photos, self._top_k)
             for path, (_, answer) in zip(paths, answers):
                 if isinstance(answer, InvalidInput):
+                    reason = _system_reason(path, answer)
+                    if reason:
+                        raise InvalidInput(
+                            f"{wording.printable(path)}: {reason}: the same command "
+                            "goes on"
+                        ) from answer
                     record = {"photo": path, "error": str(answer)}
                     found[BAD].append(json.dumps(record))
                 else:
@@ -108,6 +130,31 @@ class LandmarkHandler(ModelHandler[int, Answers, Classifier]):
     def batch_elements_kwargs(self) -> Mapping[str, Any]:
         # A shard is a batch already.
         return {"min_batch_size": 1, "max_batch_size": 1}
+
+
+def _system_reason(path: str, error: InvalidInput) -> str:
+    """Returns why the system could not read a photo; empty if that is the photo's."""
+    cause: BaseException | None = error
+    while isinstance(cause, InvalidInput):
+        cause = cause.__cause__
+    if isinstance(cause, MemoryError):
+        return "out of memory"
+    number = cause.errno if isinstance(cause, OSError) else None
+    # Pillow's own, of damaged files, have no number.
+    if number is None or number in _OF_A_PHOTO:
+        return ""
+    if number != errno.ENOENT:
+        return os.strerror(number)
+    return "" if _is_there(path) else "no such file, and its folder is gone or empty"
+
+
+def _is_there(path: str) -> bool:
+    """Returns whether a file that is gone was in a folder that holds others."""
+    try:
+        # Of the file that a link names. Where a disk was mounted is an empty folder.
+        return bool(os.listdir(os.path.dirname(os.path.realpath(path))))
+    except OSError:
+        return False
 
 
 class TagShards(beam.PTransform):

@@ -12,7 +12,8 @@ is for Beam, whose runners take it elsewhere (docs/tagging.md):
 --output_dir gets `tags-00003-of-00012.jsonl` (or `.parquet`) for each shard of the
 library, with what `predict.py --output=json` prints, and `bad-00003-of-00012.jsonl`
 with `photo` and `error` of those that cannot be read. The same command goes on where
-an earlier one was stopped, and repeats no shard whose files are there.
+an earlier one was stopped, and repeats no shard whose files are there. A local folder
+takes one job at a time.
 
 Exit code 0: every photo is in a file; 1: not so, for a reason on stderr.
 """
@@ -93,35 +94,39 @@ def main(arguments: list[str]) -> None:
     local = library.LocalModel(model)
     with command_line.quiet_stderr():
         classifier = prediction.load_classifier(local.path)
-    folder = tag_folder.begin(
-        _OUTPUT_DIR.value,
-        {tag_folder.TAGS: _OUTPUT.value, tag_folder.BAD: "jsonl"},
-        {
-            "photos": _PHOTOS.value,
-            "model": local.fingerprint(classifier),
-            "top_k": _TOP_K.value,
-            "output": _OUTPUT.value,
-        },
-        photos,
-        _PHOTOS_PER_SHARD.value,
-    )
-    if folder.changes:
-        print(
-            f"note: {folder.changes}; it is tagged as it was then, by another "
-            "--output_dir as it is now",
-            file=sys.stderr,
+    with tag_folder.hold(_OUTPUT_DIR.value):
+        folder = tag_folder.begin(
+            _OUTPUT_DIR.value,
+            {tag_folder.TAGS: _OUTPUT.value, tag_folder.BAD: "jsonl"},
+            {
+                "photos": _PHOTOS.value,
+                "model": local.fingerprint(classifier),
+                "top_k": _TOP_K.value,
+                "output": _OUTPUT.value,
+            },
+            photos,
+            _PHOTOS_PER_SHARD.value,
         )
-    finished = folder.find_finished()
-    numbers = [n for n in range(folder.num_shards) if n not in finished]
-    # Elsewhere there is a process for each core, as a rule.
-    num_cores = (os.cpu_count() or 1) // _NUM_WORKERS.value if is_here else 1
-    handler = tagging.LandmarkHandler(folder, model, _TOP_K.value, max(num_cores, 1))
-    tag_shards = tagging.TagShards(folder, handler, _OUTPUT.value)
-    counts = {kind: 0 for kind in folder.suffixes}
-    if numbers:
-        run = functools.partial(tagging.run, numbers, tag_shards, options)
-        counts = watching.watch(run, folder, is_here)
         folder.remove_leftovers()
+        if folder.changes:
+            print(
+                f"note: {folder.changes}; it is tagged as it was then, by another "
+                "--output_dir as it is now",
+                file=sys.stderr,
+            )
+        finished = folder.find_finished()
+        numbers = [n for n in range(folder.num_shards) if n not in finished]
+        # Elsewhere there is a process for each core, as a rule.
+        num_cores = (os.cpu_count() or 1) // _NUM_WORKERS.value if is_here else 1
+        handler = tagging.LandmarkHandler(
+            folder, model, _TOP_K.value, max(num_cores, 1)
+        )
+        tag_shards = tagging.TagShards(folder, handler, _OUTPUT.value)
+        counts = {kind: 0 for kind in folder.suffixes}
+        if numbers:
+            run = functools.partial(tagging.run, numbers, tag_shards, options)
+            counts = watching.watch(run, folder, is_here)
+            folder.remove_leftovers()
     seconds = time.monotonic() - begin
     num_photos = sum(counts.values())
     print(

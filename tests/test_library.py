@@ -10,9 +10,11 @@ from landmarks_tf import prediction
 from landmarks_tf.errors import InvalidInput
 
 pytest.importorskip("apache_beam", reason='needs pip install -e ".[beam]"')
-library = pytest.importorskip("landmarks_tf.library")
-other_store = pytest.importorskip("other_store")
-other = other_store.other
+
+import other_store  # noqa: E402
+from other_store import other  # noqa: E402
+
+from landmarks_tf import library  # noqa: E402
 
 
 def test_local_photos_are_those_of_predict_py(colored_dir):

@@ -1,14 +1,19 @@
 """What a tagging job writes down, and how it goes on."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
 from landmarks_tf.errors import InvalidInput
 
 pytest.importorskip("apache_beam", reason='needs pip install -e ".[beam]"')
-tag_folder = pytest.importorskip("landmarks_tf.tag_folder")
-other = pytest.importorskip("other_store").other
+
+from other_store import other  # noqa: E402
+
+from landmarks_tf import folder_lock  # noqa: E402
+from landmarks_tf import tag_folder  # noqa: E402
 
 SUFFIXES = {"tags": "jsonl", "bad": "jsonl"}
 ASKED = {"photos": "library", "top_k": 3}
@@ -61,6 +66,36 @@ def test_leftovers_of_killed_workers_are_removed(place, tmp_path):
     assert len(list(path.iterdir())) == before - 1
 
 
+HOLD = (
+    "import sys; from landmarks_tf import tag_folder; from landmarks_tf.errors "
+    "import InvalidInput\n"
+    "try:\n with tag_folder.hold(sys.argv[1]): print('held')\n"
+    "except InvalidInput as error: print(error)"
+)
+
+
+def hold_elsewhere(path):
+    """Returns what another process says that holds a folder for a moment."""
+    return subprocess.check_output([sys.executable, "-c", HOLD, path], text=True)
+
+
+def test_a_folder_is_held_by_one_job_at_a_time(tmp_path):
+    path = tmp_path / "new" / "tags [1]*"
+    with tag_folder.hold(str(path)):
+        assert hold_elsewhere(path) == f"another program is writing in {path}\n"
+        assert begin(path).find_finished() == set()
+        assert (path / folder_lock.LOCK).exists()
+    with pytest.raises(ZeroDivisionError), tag_folder.hold(str(path)):
+        raise ZeroDivisionError
+    assert hold_elsewhere(path) == "held\n"
+    assert {p.name for p in path.iterdir()} == {"job.json", "shards"}
+
+
+def test_a_bucket_is_not_held(tmp_path):
+    with tag_folder.hold(other(tmp_path / "tags")):
+        assert not list(tmp_path.iterdir())
+
+
 def test_a_changed_library_is_told_and_not_followed(place):
     begin(place)
     folder = begin(place, photos=[*PHOTOS[1:], "library/e.jpg", "library/f.jpg"])
@@ -104,6 +139,9 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
         with pytest.raises(InvalidInput, match="`output_dir` cannot be used") as raised:
             begin(path)
         assert "\n" not in str(raised.value)
+    with pytest.raises(InvalidInput, match="`output_dir` cannot be used"):
+        with tag_folder.hold(str(tmp_path / "file" / "tags")):
+            pass
 
 
 def test_nothing_has_begun_before_all_shards_are_written(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from conftest import run_script
 from PIL import Image
 
 pytest.importorskip("apache_beam", reason='needs pip install -e ".[beam]"')
+from landmarks_tf import tag_folder  # noqa: E402
 
 MODEL = "model_float32.tflite"
 NUM_SLOW = 80
@@ -145,6 +147,7 @@ def test_what_was_finished_before_a_kill_is_not_repeated(run_dir, slow_dir, tmp_
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert len(list_tags(tmp_path)) == NUM_SLOW
     assert not list(tmp_path.glob("unfinished-*"))
+    assert not (tmp_path / ".lock").exists()
 
 
 @needs_proc
@@ -167,6 +170,42 @@ def test_all_ends_with_a_line_when_a_part_is_killed(
     code, stderr = kill_in_the_middle(job, whom, number)
     assert code == 1
     assert re.fullmatch(said, stderr)
+
+
+def test_two_jobs_in_one_folder_are_refused(run_dir, photos_dir, tmp_path):
+    """And what the first one writes meanwhile stays."""
+    in_flight = tmp_path / "unfinished-0123-tags-00000-of-00001.jsonl"
+    in_flight.touch()
+    job = run_dir / MODEL, photos_dir, tmp_path
+    with tag_folder.hold(str(tmp_path)):
+        stdout, stderr = start(*job).communicate()
+    assert (stdout, stderr) == (
+        "",
+        f"error: another program is writing in {tmp_path}\n",
+    )
+    assert in_flight.exists()
+    stdout, stderr = start(*job).communicate()
+    assert ("60 photos tagged" in stdout, stderr) == (True, "")
+    assert not in_flight.exists()
+
+
+def test_an_unplugged_library_is_told_in_a_line(run_dir, photos_dir, tmp_path):
+    plugged, output_dir = tmp_path / "library", tmp_path / "tags"
+    shutil.copytree(photos_dir, plugged)
+    job = run_dir / MODEL, tmp_path / "*" / "*.jpg", output_dir
+    begun = start(*job, "--photos_per_shard=40").communicate()
+    assert begun[1] == ""
+    (output_dir / "bad-00001-of-00002.jsonl").unlink()
+    plugged.rename(tmp_path / "elsewhere")
+    process = start(*job, "--photos_per_shard=40")
+    _, stderr = process.communicate()
+    assert process.returncode == 1
+    assert re.fullmatch(
+        rf"error: {plugged}/\d+\.jpg: no such file, and its folder is gone or empty: "
+        r"the same command goes on.*\n",
+        stderr.partition("as it is now\n")[2],
+    )
+    assert not (output_dir / "bad-00001-of-00002.jsonl").exists()
 
 
 def test_options_after_two_dashes_reach_beam(run_dir, photos_dir, tmp_path):
