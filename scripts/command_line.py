@@ -125,7 +125,7 @@ def system_reason(error: Exception) -> str:
         return "out of memory: lower --batch_size or --image_size"
     # In TensorFlow's message, the line of the file and what the system says of it.
     found = re.search(
-        r"^(?:\{\{.*\}\} |Error in user-defined function .* iterator: \S+: )?"
+        r"^(?:\{\{.*?\}\} |Error in user-defined function .* iterator: \S+: )*"
         r"(\S.*); ([A-Z].*)$",
         str(error),
         re.MULTILINE,
