@@ -100,10 +100,11 @@ def is_shard_set(data_dir: str) -> bool:
     if is_url(data_dir):
         return True
     paths = [*Path(data_dir).iterdir()] if Path(data_dir).is_dir() else []
-    is_marked = any(
-        path.name == MANIFEST or _FILE.fullmatch(path.name) for path in paths
-    )
-    return is_marked and not any(path.is_dir() for path in paths)
+    has_manifest = any(path.name == MANIFEST for path in paths)
+    has_shards = any(_FILE.fullmatch(path.name) for path in paths)
+    if has_manifest and has_shards:
+        return True  # whatever a file system or a NAS has put beside: lost+found
+    return (has_manifest or has_shards) and not any(path.is_dir() for path in paths)
 
 
 def name_shard(split: str, index: int, num_shards: int) -> str:
