@@ -11,6 +11,7 @@ from dataclasses import asdict
 from dataclasses import dataclass
 from pathlib import Path
 
+from landmarks_tf import wording
 from landmarks_tf.errors import InvalidInput
 
 MANIFEST = "manifest.json"
@@ -164,6 +165,9 @@ def _is_whole(shards: ShardSet) -> bool:
         set(shards.settings) == _SETTINGS
         and all(isinstance(number, (int, float)) for number in numbers)
         and len(files) == len(shards.shards)
-        and all(isinstance(name, str) for name in shards.class_names)
+        and all(
+            isinstance(name, str) and wording.fits_in_a_line(name)
+            for name in shards.class_names
+        )
         and len(set(shards.class_names)) == len(shards.class_names) >= 2
     )

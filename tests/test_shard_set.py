@@ -69,6 +69,10 @@ def keep_one_class(record):
     record["class_names"] = ["0.red"]
 
 
+def break_a_line(record):
+    record["class_names"][0] = "0.\nred"
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -81,6 +85,7 @@ def keep_one_class(record):
         forget_version,
         add_a_word,
         keep_one_class,
+        break_a_line,
     ],
 )
 def test_a_manifest_that_cannot_be_true_is_refused(damage):
