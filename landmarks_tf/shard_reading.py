@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 
 from landmarks_tf import file_cache
 from landmarks_tf import shard_set
@@ -34,6 +35,17 @@ _NUM_OPEN = 8
 _NUM_IN_TURN = 16
 # Read ahead in each open file: a request to a remote one takes as long as this.
 _BUFFER_BYTES = 2**20
+# What TensorFlow raises for a damaged shard. Others, such as too little memory, are not
+# worth reading all shards for.
+_FAULTS = (
+    tf.errors.DataLossError,  # cut short, or a bit has flipped
+    tf.errors.FailedPreconditionError,  # fewer or more photos
+    tf.errors.InvalidArgumentError,  # a record of another shape
+    tf.errors.NotFoundError,
+    tf.errors.OutOfRangeError,
+    tf.errors.PermissionDeniedError,
+    UnicodeDecodeError,  # TensorFlow's message quotes a record
+)
 # Stores that are far away answer slowly, but many at a time.
 _NUM_REQUESTS = 32
 
@@ -52,10 +64,28 @@ def make_record(contents: bytes, label: int, path: str) -> bytes:
     return tf.train.Example(features=features).SerializeToString(deterministic=True)
 
 
-def parse_record(record: tf.Tensor) -> dict[str, tf.Tensor]:
+def parse_record(record: tf.Tensor, num_classes: int) -> dict[str, tf.Tensor]:
     """Returns what a record holds: `photo` and `path` strings, `label` int32."""
     values = tf.io.parse_single_example(record, _FEATURES)
-    return values | {"label": tf.cast(values["label"], tf.int32)}
+    label = values["label"]
+    # A one-hot label out of range would be zeros.
+    in_range = tf.debugging.Assert((0 <= label) & (label < num_classes), [label])
+    with tf.control_dependencies([] if in_range is None else [in_range]):
+        return values | {"label": tf.cast(label, tf.int32)}
+
+
+def read_record(record: bytes, num_classes: int) -> tuple[str, int, bytes] | None:
+    """Returns path, label and photo of a record, or None if it is none."""
+    try:
+        values = tf.train.Example.FromString(record).features.feature
+        (path,), (label,), (photo,) = (
+            values["path"].bytes_list.value,
+            values["label"].int64_list.value,
+            values["photo"].bytes_list.value,
+        )
+    except (DecodeError, ValueError):
+        return None
+    return (os.fsdecode(path), label, photo) if 0 <= label < num_classes else None
 
 
 def stream_records(
@@ -181,20 +211,27 @@ def naming_faults(shards: ShardSet | None) -> Iterator[None]:
     """
     try:
         yield
-    except tf.errors.OpError as error:
-        for shard in shards.shards if shards else ():
-            fault = find_fault(shards, shard) if shards else ""
-            if fault:
-                raise InvalidInput(fault) from error
+    except _FAULTS:
+        if shards:
+            require_sizes(shards)  # of all before one is read
+            for shard in shards.shards:
+                _require_records(shards, shard)
         raise
 
 
-def find_fault(shards: ShardSet, shard: Shard) -> str:
-    """Reads a shard; returns what is wrong with it, naming it, or nothing."""
-    fault = _find_size_fault(shards, shard)
-    if not fault and hash_file(shards.path(shard)) != shard.sha256:
-        fault = _damaged(shards.path(shard))
-    return fault
+def _require_records(shards: ShardSet, shard: Shard) -> None:
+    """Reads a shard; raises InvalidInput if it is not the manifest's, or no photos."""
+    path = shards.path(shard)
+    if hash_file(path) != shard.sha256:
+        raise InvalidInput(_damaged(path))
+    num_classes, num_photos = len(shards.class_names), 0
+    try:
+        for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
+            num_photos += read_record(record, num_classes) is not None
+    except tf.errors.DataLossError:
+        num_photos = -1
+    if num_photos != shard.num_photos:
+        raise InvalidInput(_no_photo(path))
 
 
 def hash_file(path: str) -> str:
@@ -233,16 +270,16 @@ def unpack(
     """
     for split in shard_set.WHOLE_SPLITS:
         own = "train" if split == "calibration" else split
-        expected = {photo.path for photo in catalog.splits[own]}
+        expected = {photo.path: photo.label for photo in catalog.splits[own]}
         num_written = 0
-        for path, name, contents in _read_photos(shards, split):
-            if name not in expected:
+        for path, name, label, contents in _read_photos(shards, split):
+            if expected.get(name) != label:
                 raise InvalidInput(f"shard {path} has a photo of no place: {name}")
             if hashlib.sha256(contents).hexdigest() != hashes[name]:
                 raise InvalidInput(_damaged(path))
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(contents)
-            expected.remove(name)
+            del expected[name]
             num_written += 1
             yield name
         if num_written != shards.num_photos(split):
@@ -252,19 +289,18 @@ def unpack(
             )
 
 
-def _read_photos(shards: ShardSet, split: str) -> Iterator[tuple[str, str, bytes]]:
-    """Yields for each photo of a split its shard, its path and its bytes."""
+def _read_photos(shards: ShardSet, split: str) -> Iterator[tuple[str, str, int, bytes]]:
+    """Yields for each photo of a split its shard, its path, label and bytes."""
     for shard in shards.shards:
         if shard.split != split:
             continue
         path = shards.path(shard)
         with naming_faults(replace(shards, shards=(shard,))):
             for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
-                values = tf.train.Example.FromString(record).features.feature
-                (name,), (contents,) = (
-                    values[key].bytes_list.value for key in ("path", "photo")
-                )
-                yield path, os.fsdecode(name), contents
+                photo = read_record(record, len(shards.class_names))
+                if photo is None:
+                    raise InvalidInput(_no_photo(path))
+                yield path, *photo
 
 
 def _find_size_fault(shards: ShardSet, shard: Shard) -> str:
@@ -281,6 +317,10 @@ def _find_size_fault(shards: ShardSet, shard: Shard) -> str:
 
 def _damaged(path: str) -> str:
     return f"shard {path} is damaged: its checksum is not the manifest's"
+
+
+def _no_photo(path: str) -> str:
+    return f"shard {path} is damaged: its records are not the photos of its manifest"
 
 
 @contextlib.contextmanager
