@@ -62,12 +62,12 @@ def is_finished(folder: str, settings: Mapping[str, Any], listing: Catalog) -> b
         names = tf.io.gfile.listdir(folder) if tf.io.gfile.isdir(folder) else []
     if shard_set.MANIFEST not in names:
         # Who was killed before its plan was there may have left these.
-        others = [
+        strange = [
             name
             for name in names
             if name != folder_lock.LOCK and not name.startswith(_UNFINISHED)
         ]
-        if others and shard_set.PLAN not in names:
+        if strange and shard_set.PLAN not in names:
             raise InvalidInput(f"{folder} is something else: choose another name")
         return False
     shards = shard_reading.load_shard_set(folder)
