@@ -14,7 +14,7 @@ from landmarks_tf import augmentation
 from landmarks_tf import epochs
 from landmarks_tf import graph_preprocessing
 from landmarks_tf import pixel_cache
-from landmarks_tf import shard_reading
+from landmarks_tf import shard_records
 from landmarks_tf.catalog import Catalog
 from landmarks_tf.hosts import ALONE
 from landmarks_tf.hosts import Hosts
@@ -236,7 +236,7 @@ def _parse_records(records: tf.data.Dataset, photos: Catalog) -> tf.data.Dataset
     """Returns (bytes, empty key, label) of each record; as many as are in `train`."""
 
     def parse(record: tf.Tensor) -> tuple:
-        values = shard_reading.parse_record(record, len(photos.class_names))
+        values = shard_records.parse_record(record, len(photos.class_names))
         return values["photo"], "", values["label"]
 
     whole = tf.data.experimental.assert_cardinality(len(photos.splits["train"]))
@@ -249,7 +249,7 @@ def _shuffle_records(
     """Returns the training photos in shards, as `_parse_records` does, of an epoch."""
     paths = photos.shards.paths("train") if photos.shards else []
     shuffled = epochs.shuffle_all(tf.data.Dataset.from_tensor_slices(paths), epoch)
-    records = shard_reading.stream_records(shuffled).shuffle(
+    records = shard_records.stream_records(shuffled).shuffle(
         options.shuffle_buffer, seed=epoch, reshuffle_each_iteration=False
     )
     return _parse_records(records, photos)
@@ -267,13 +267,13 @@ def _chosen_records(photos: Catalog) -> tf.data.Dataset:
     table = tf.lookup.StaticHashTable(initializer, default_value=0)
 
     def repeat(record: tf.Tensor) -> tf.data.Dataset:
-        values = shard_reading.parse_record(record, len(photos.class_names))
+        values = shard_records.parse_record(record, len(photos.class_names))
         count = table.lookup(values["path"])
         return tf.data.Dataset.from_tensors(record).repeat(count)
 
     paths = photos.shards.paths("train") if photos.shards else []
     files = tf.data.Dataset.from_tensor_slices(paths)
-    chosen = shard_reading.stream_records(files, num_open=1).flat_map(repeat)
+    chosen = shard_records.stream_records(files, num_open=1).flat_map(repeat)
     return _parse_records(chosen, photos)
 
 

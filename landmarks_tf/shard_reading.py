@@ -1,7 +1,7 @@
 """Photos from shards, which may lie wherever `tf.io.gfile` reads.
 
-Owns how a set is opened, checked and unpacked, and what a record is. Decodes no photo
-(`pipeline`).
+Owns how a set is opened, checked and unpacked. What a record is, `shard_records` says;
+decodes no photo (`pipeline`).
 """
 
 import contextlib
@@ -14,9 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import tensorflow as tf
-from google.protobuf.message import DecodeError
 
 from landmarks_tf import file_cache
+from landmarks_tf import shard_records
 from landmarks_tf import shard_set
 from landmarks_tf import split_file
 from landmarks_tf.catalog import Catalog
@@ -24,17 +24,6 @@ from landmarks_tf.errors import InvalidInput
 from landmarks_tf.shard_set import Shard
 from landmarks_tf.shard_set import ShardSet
 
-_FEATURES = {
-    "photo": tf.io.FixedLenFeature([], tf.string),
-    "label": tf.io.FixedLenFeature([], tf.int64),
-    "path": tf.io.FixedLenFeature([], tf.string),
-}
-# Read in turn, so that photos meet others than those of their shard.
-_NUM_OPEN = 8
-# Records taken from one before the next has its turn.
-_NUM_IN_TURN = 16
-# Read ahead in each open file: a request to a remote one takes as long as this.
-_BUFFER_BYTES = 2**20
 # What TensorFlow raises for a damaged shard. Others, such as too little memory, are not
 # worth reading all shards for.
 _FAULTS = (
@@ -46,64 +35,10 @@ _FAULTS = (
     tf.errors.PermissionDeniedError,
     UnicodeDecodeError,  # TensorFlow's message quotes a record
 )
+# Hashed at a time.
+_CHUNK_BYTES = 2**20
 # Stores that are far away answer slowly, but many at a time.
 _NUM_REQUESTS = 32
-
-
-def make_record(contents: bytes, label: int, path: str) -> bytes:
-    """Returns a photo as a record: a `tf.train.Example` of photo, label and path."""
-    values = {
-        "photo": tf.train.Feature(bytes_list=tf.train.BytesList(value=[contents])),
-        "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
-        # As bytes: file names need not be UTF-8.
-        "path": tf.train.Feature(
-            bytes_list=tf.train.BytesList(value=[os.fsencode(path)])
-        ),
-    }
-    features = tf.train.Features(feature=values)
-    return tf.train.Example(features=features).SerializeToString(deterministic=True)
-
-
-def parse_record(record: tf.Tensor, num_classes: int) -> dict[str, tf.Tensor]:
-    """Returns what a record holds: `photo` and `path` strings, `label` int32."""
-    values = tf.io.parse_single_example(record, _FEATURES)
-    label = values["label"]
-    # A one-hot label out of range would be zeros.
-    in_range = tf.debugging.Assert((0 <= label) & (label < num_classes), [label])
-    with tf.control_dependencies([] if in_range is None else [in_range]):
-        return values | {"label": tf.cast(label, tf.int32)}
-
-
-def read_record(record: bytes, num_classes: int) -> tuple[str, int, bytes] | None:
-    """Returns path, label and photo of a record, or None if it is none."""
-    try:
-        values = tf.train.Example.FromString(record).features.feature
-        (path,), (label,), (photo,) = (
-            values["path"].bytes_list.value,
-            values["label"].int64_list.value,
-            values["photo"].bytes_list.value,
-        )
-    except (DecodeError, ValueError):
-        return None
-    return (os.fsdecode(path), label, photo) if 0 <= label < num_classes else None
-
-
-def stream_records(
-    files: tf.data.Dataset, num_open: int = _NUM_OPEN
-) -> tf.data.Dataset:
-    """Returns the records of shards, of a few at a time in turn, always in one order.
-
-    Args:
-        files: paths or URLs.
-        num_open: how many are read in turn; 1 for one after another.
-    """
-    return files.interleave(
-        lambda path: tf.data.TFRecordDataset(path, buffer_size=_BUFFER_BYTES),
-        cycle_length=num_open,
-        block_length=_NUM_IN_TURN,
-        num_parallel_calls=num_open,  # which wait for a disk, not for a core
-        deterministic=True,
-    )
 
 
 def read_bytes(path: str) -> bytes:
@@ -227,7 +162,7 @@ def _require_records(shards: ShardSet, shard: Shard) -> None:
     num_classes, num_photos = len(shards.class_names), 0
     try:
         for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
-            num_photos += read_record(record, num_classes) is not None
+            num_photos += shard_records.read_record(record, num_classes) is not None
     except tf.errors.DataLossError:
         num_photos = -1
     if num_photos != shard.num_photos:
@@ -238,17 +173,9 @@ def hash_file(path: str) -> str:
     """Returns the SHA-256 of a file or URL, in hexadecimal."""
     digest = hashlib.sha256()
     with naming_file(path), tf.io.gfile.GFile(path, "rb") as file:
-        while chunk := file.read(_BUFFER_BYTES):
+        while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-def count_records(path: str) -> int:
-    """Returns how many records a shard has; -1 if one of them is damaged."""
-    try:
-        return sum(1 for _ in tf.data.TFRecordDataset(path))
-    except tf.errors.OpError:
-        return -1
 
 
 def unpack(
@@ -297,7 +224,7 @@ def _read_photos(shards: ShardSet, split: str) -> Iterator[tuple[str, str, int, 
         path = shards.path(shard)
         with naming_faults(replace(shards, shards=(shard,))):
             for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
-                photo = read_record(record, len(shards.class_names))
+                photo = shard_records.read_record(record, len(shards.class_names))
                 if photo is None:
                     raise InvalidInput(_no_photo(path))
                 yield path, *photo

@@ -26,6 +26,7 @@ import tensorflow as tf
 from landmarks_tf import folder_lock
 from landmarks_tf import preprocessing
 from landmarks_tf import shard_reading
+from landmarks_tf import shard_records
 from landmarks_tf import shard_set
 from landmarks_tf import split_file
 from landmarks_tf.catalog import Catalog
@@ -265,7 +266,7 @@ def _write_shard(
 ) -> Shard:
     """Writes a file of photos in order, or takes the whole one that is there."""
     path = shard_set.join(folder, file)
-    if tf.io.gfile.exists(path) and shard_reading.count_records(path) == len(photos):
+    if tf.io.gfile.exists(path) and shard_records.count_records(path) == len(photos):
         progress(len(photos))
     else:
         aside = shard_set.join(folder, _UNFINISHED + file)
@@ -292,7 +293,7 @@ def _make_record(
     else:
         size, quality = settings["image_size"], settings["quality"]
         contents = pack_photo(path, sha256, size, quality)
-    return shard_reading.make_record(contents, photo.label, photo.path)
+    return shard_records.make_record(contents, photo.label, photo.path)
 
 
 def _write_text(folder: str, name: str, text: str) -> None:

@@ -18,8 +18,8 @@ ORDER = (
     "classifier browser_page server model_card sample_parts sample_scenes "
     "sample_photo vectors sample_data data_check data_report quarantine download "
     "augmentation features distribution distillation checkpoints pixel_cache epochs "
-    "shard_reading shard_writing served_model quantization pipeline training "
-    "exporting prediction library tag_folder tagging"
+    "shard_records shard_reading shard_writing served_model quantization pipeline "
+    "training exporting prediction library tag_folder tagging"
 ).split()
 BUILDERS = set("pipeline training exporting prediction".split())
 

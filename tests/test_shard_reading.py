@@ -11,6 +11,7 @@ from shard_fixture import rewrite
 
 from landmarks_tf import pipeline
 from landmarks_tf import shard_reading
+from landmarks_tf import shard_records
 from landmarks_tf import shard_set
 from landmarks_tf import split_file
 from landmarks_tf.errors import InvalidInput
@@ -45,7 +46,7 @@ def unpack(shards, folder):
 def drain(shards):
     files = tf.data.Dataset.from_tensor_slices(shards.paths("train"))
     with shard_reading.naming_faults(shards):
-        return list(shard_reading.stream_records(files).as_numpy_iterator())
+        return list(shard_records.stream_records(files).as_numpy_iterator())
 
 
 def test_a_whole_set_is_read_wherever_it_lies(copy, shards):
@@ -185,8 +186,8 @@ def relabel(label):
     """Changes the first record's label."""
 
     def change(records):
-        path, _, photo = shard_reading.read_record(records[0], 3)
-        return [shard_reading.make_record(photo, label, path), *records[1:]]
+        path, _, photo = shard_records.read_record(records[0], 3)
+        return [shard_records.make_record(photo, label, path), *records[1:]]
 
     return change
 
@@ -220,8 +221,8 @@ def test_records_of_another_shape_are_named_though_checksums_fit(
 
 def test_a_label_that_is_not_its_folders_is_refused(copy, tmp_path):
     def change(records):
-        path, label, photo = shard_reading.read_record(records[0], 3)
-        return [shard_reading.make_record(photo, (label + 1) % 3, path), *records[1:]]
+        path, label, photo = shard_records.read_record(records[0], 3)
+        return [shard_records.make_record(photo, (label + 1) % 3, path), *records[1:]]
 
     bad = replace_records(copy, "test", change)
     with pytest.raises(InvalidInput, match="^shard .*test-00000.* of no place: test/"):

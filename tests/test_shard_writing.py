@@ -18,6 +18,7 @@ from shard_fixture import rewrite
 from landmarks_tf import preprocessing
 from landmarks_tf import quantization
 from landmarks_tf import shard_reading
+from landmarks_tf import shard_records
 from landmarks_tf import shard_set
 from landmarks_tf import shard_writing
 from landmarks_tf import split_file
@@ -29,7 +30,7 @@ def read(shards, split):
     rows = []
     for path in shards.paths(split):
         for record in tf.data.TFRecordDataset(path):
-            values = shard_reading.parse_record(record, 3)
+            values = shard_records.parse_record(record, 3)
             rows.append(
                 (
                     values["path"].numpy().decode(),
@@ -65,7 +66,7 @@ def test_a_shard_has_photos_of_several_classes(shards):
     assert [s.num_photos for s in shards.shards if s.split == "train"] == [7, 8, 8, 8]
     for path in shards.paths("train"):
         records = tf.data.TFRecordDataset(path)
-        labels = {int(shard_reading.parse_record(r, 3)["label"]) for r in records}
+        labels = {int(shard_records.parse_record(r, 3)["label"]) for r in records}
         assert len(labels) > 1
 
 
