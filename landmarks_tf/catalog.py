@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from landmarks_tf import wording
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.shard_set import ShardSet
 
@@ -177,7 +178,7 @@ def list_data_dir(data_dir: Path | str) -> tuple[Catalog, list[str]]:
     problems += [
         f"a class name must be UTF-8 without line breaks. Received: {name!a}"
         for name in labels
-        if not _fits_in_a_line(name)
+        if not wording.fits_in_a_line(name)
     ]
     if has_test and not test:
         problems.append(f"no photos in class folders in {test_dir}")
@@ -209,13 +210,6 @@ def load_evaluation_catalog(
     if not photos:
         raise InvalidInput(f"no photos in class folders in {folder}")
     return Catalog(data_dir, tuple(class_names), {split: photos}, ignored)
-
-
-def _fits_in_a_line(name: str) -> bool:
-    """Returns whether `labels.txt` can hold a class name."""
-    # Bytes that are no UTF-8 are surrogates here.
-    has_surrogates = any("\ud800" <= letter <= "\udfff" for letter in name)
-    return not has_surrogates and not {"\n", "\r"} & set(name)
 
 
 def list_class_folders(folder: Path) -> list[str]:

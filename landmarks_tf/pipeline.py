@@ -14,7 +14,7 @@ from landmarks_tf import augmentation
 from landmarks_tf import epochs
 from landmarks_tf import graph_preprocessing
 from landmarks_tf import pixel_cache
-from landmarks_tf import shard_reading
+from landmarks_tf import shard_records
 from landmarks_tf.catalog import Catalog
 from landmarks_tf.hosts import ALONE
 from landmarks_tf.hosts import Hosts
@@ -232,14 +232,14 @@ def _examples(
     return tf.data.Dataset.from_tensor_slices(columns)
 
 
-def _parse_records(records: tf.data.Dataset, num_photos: int) -> tf.data.Dataset:
-    """Returns (bytes, empty key, label) of each record; there must be so many."""
+def _parse_records(records: tf.data.Dataset, photos: Catalog) -> tf.data.Dataset:
+    """Returns (bytes, empty key, label) of each record; as many as are in `train`."""
 
     def parse(record: tf.Tensor) -> tuple:
-        values = shard_reading.parse_record(record)
+        values = shard_records.parse_record(record, len(photos.class_names))
         return values["photo"], "", values["label"]
 
-    whole = tf.data.experimental.assert_cardinality(num_photos)
+    whole = tf.data.experimental.assert_cardinality(len(photos.splits["train"]))
     return records.map(parse, num_parallel_calls=_NUM_PARALLEL).apply(whole)
 
 
@@ -249,10 +249,10 @@ def _shuffle_records(
     """Returns the training photos in shards, as `_parse_records` does, of an epoch."""
     paths = photos.shards.paths("train") if photos.shards else []
     shuffled = epochs.shuffle_all(tf.data.Dataset.from_tensor_slices(paths), epoch)
-    records = shard_reading.stream_records(shuffled).shuffle(
+    records = shard_records.stream_records(shuffled).shuffle(
         options.shuffle_buffer, seed=epoch, reshuffle_each_iteration=False
     )
-    return _parse_records(records, len(photos.splits["train"]))
+    return _parse_records(records, photos)
 
 
 def _chosen_records(photos: Catalog) -> tf.data.Dataset:
@@ -267,13 +267,14 @@ def _chosen_records(photos: Catalog) -> tf.data.Dataset:
     table = tf.lookup.StaticHashTable(initializer, default_value=0)
 
     def repeat(record: tf.Tensor) -> tf.data.Dataset:
-        count = table.lookup(shard_reading.parse_record(record)["path"])
+        values = shard_records.parse_record(record, len(photos.class_names))
+        count = table.lookup(values["path"])
         return tf.data.Dataset.from_tensors(record).repeat(count)
 
     paths = photos.shards.paths("train") if photos.shards else []
     files = tf.data.Dataset.from_tensor_slices(paths)
-    chosen = shard_reading.stream_records(files, num_open=1).flat_map(repeat)
-    return _parse_records(chosen, len(photos.splits["train"]))
+    chosen = shard_records.stream_records(files, num_open=1).flat_map(repeat)
+    return _parse_records(chosen, photos)
 
 
 def _pixel_loader(

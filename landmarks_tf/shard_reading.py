@@ -1,7 +1,7 @@
 """Photos from shards, which may lie wherever `tf.io.gfile` reads.
 
-Owns how a set is opened, checked and unpacked, and what a record is. Decodes no photo
-(`pipeline`).
+Owns how a set is opened, checked and unpacked. What a record is, `shard_records` says;
+decodes no photo (`pipeline`).
 """
 
 import contextlib
@@ -16,6 +16,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from landmarks_tf import file_cache
+from landmarks_tf import shard_records
 from landmarks_tf import shard_set
 from landmarks_tf import split_file
 from landmarks_tf.catalog import Catalog
@@ -23,57 +24,21 @@ from landmarks_tf.errors import InvalidInput
 from landmarks_tf.shard_set import Shard
 from landmarks_tf.shard_set import ShardSet
 
-_FEATURES = {
-    "photo": tf.io.FixedLenFeature([], tf.string),
-    "label": tf.io.FixedLenFeature([], tf.int64),
-    "path": tf.io.FixedLenFeature([], tf.string),
-}
-# Read in turn, so that photos meet others than those of their shard.
-_NUM_OPEN = 8
-# Records taken from one before the next has its turn.
-_NUM_IN_TURN = 16
-# Read ahead in each open file: a request to a remote one takes as long as this.
-_BUFFER_BYTES = 2**20
+# What TensorFlow raises for a damaged shard. Others, such as too little memory, are not
+# worth reading all shards for.
+_FAULTS = (
+    tf.errors.DataLossError,  # cut short, or a bit has flipped
+    tf.errors.FailedPreconditionError,  # fewer or more photos
+    tf.errors.InvalidArgumentError,  # a record of another shape
+    tf.errors.NotFoundError,
+    tf.errors.OutOfRangeError,
+    tf.errors.PermissionDeniedError,
+    UnicodeDecodeError,  # TensorFlow's message quotes a record
+)
+# Hashed at a time.
+_CHUNK_BYTES = 2**20
 # Stores that are far away answer slowly, but many at a time.
 _NUM_REQUESTS = 32
-
-
-def make_record(contents: bytes, label: int, path: str) -> bytes:
-    """Returns a photo as a record: a `tf.train.Example` of photo, label and path."""
-    values = {
-        "photo": tf.train.Feature(bytes_list=tf.train.BytesList(value=[contents])),
-        "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
-        # As bytes: file names need not be UTF-8.
-        "path": tf.train.Feature(
-            bytes_list=tf.train.BytesList(value=[os.fsencode(path)])
-        ),
-    }
-    features = tf.train.Features(feature=values)
-    return tf.train.Example(features=features).SerializeToString(deterministic=True)
-
-
-def parse_record(record: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Returns what a record holds: `photo` and `path` strings, `label` int32."""
-    values = tf.io.parse_single_example(record, _FEATURES)
-    return values | {"label": tf.cast(values["label"], tf.int32)}
-
-
-def stream_records(
-    files: tf.data.Dataset, num_open: int = _NUM_OPEN
-) -> tf.data.Dataset:
-    """Returns the records of shards, of a few at a time in turn, always in one order.
-
-    Args:
-        files: paths or URLs.
-        num_open: how many are read in turn; 1 for one after another.
-    """
-    return files.interleave(
-        lambda path: tf.data.TFRecordDataset(path, buffer_size=_BUFFER_BYTES),
-        cycle_length=num_open,
-        block_length=_NUM_IN_TURN,
-        num_parallel_calls=num_open,  # which wait for a disk, not for a core
-        deterministic=True,
-    )
 
 
 def read_bytes(path: str) -> bytes:
@@ -181,37 +146,36 @@ def naming_faults(shards: ShardSet | None) -> Iterator[None]:
     """
     try:
         yield
-    except tf.errors.OpError as error:
-        for shard in shards.shards if shards else ():
-            fault = find_fault(shards, shard) if shards else ""
-            if fault:
-                raise InvalidInput(fault) from error
+    except _FAULTS:
+        if shards:
+            require_sizes(shards)  # of all before one is read
+            for shard in shards.shards:
+                _require_records(shards, shard)
         raise
 
 
-def find_fault(shards: ShardSet, shard: Shard) -> str:
-    """Reads a shard; returns what is wrong with it, naming it, or nothing."""
-    fault = _find_size_fault(shards, shard)
-    if not fault and hash_file(shards.path(shard)) != shard.sha256:
-        fault = _damaged(shards.path(shard))
-    return fault
+def _require_records(shards: ShardSet, shard: Shard) -> None:
+    """Reads a shard; raises InvalidInput if it is not the manifest's, or no photos."""
+    path = shards.path(shard)
+    if hash_file(path) != shard.sha256:
+        raise InvalidInput(_damaged(path))
+    num_classes, num_photos = len(shards.class_names), 0
+    try:
+        for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
+            num_photos += shard_records.read_record(record, num_classes) is not None
+    except tf.errors.DataLossError:
+        num_photos = -1
+    if num_photos != shard.num_photos:
+        raise InvalidInput(_no_photo(path))
 
 
 def hash_file(path: str) -> str:
     """Returns the SHA-256 of a file or URL, in hexadecimal."""
     digest = hashlib.sha256()
     with naming_file(path), tf.io.gfile.GFile(path, "rb") as file:
-        while chunk := file.read(_BUFFER_BYTES):
+        while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-def count_records(path: str) -> int:
-    """Returns how many records a shard has; -1 if one of them is damaged."""
-    try:
-        return sum(1 for _ in tf.data.TFRecordDataset(path))
-    except tf.errors.OpError:
-        return -1
 
 
 def unpack(
@@ -233,16 +197,16 @@ def unpack(
     """
     for split in shard_set.WHOLE_SPLITS:
         own = "train" if split == "calibration" else split
-        expected = {photo.path for photo in catalog.splits[own]}
+        expected = {photo.path: photo.label for photo in catalog.splits[own]}
         num_written = 0
-        for path, name, contents in _read_photos(shards, split):
-            if name not in expected:
+        for path, name, label, contents in _read_photos(shards, split):
+            if expected.get(name) != label:
                 raise InvalidInput(f"shard {path} has a photo of no place: {name}")
             if hashlib.sha256(contents).hexdigest() != hashes[name]:
                 raise InvalidInput(_damaged(path))
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(contents)
-            expected.remove(name)
+            del expected[name]
             num_written += 1
             yield name
         if num_written != shards.num_photos(split):
@@ -252,19 +216,18 @@ def unpack(
             )
 
 
-def _read_photos(shards: ShardSet, split: str) -> Iterator[tuple[str, str, bytes]]:
-    """Yields for each photo of a split its shard, its path and its bytes."""
+def _read_photos(shards: ShardSet, split: str) -> Iterator[tuple[str, str, int, bytes]]:
+    """Yields for each photo of a split its shard, its path, label and bytes."""
     for shard in shards.shards:
         if shard.split != split:
             continue
         path = shards.path(shard)
         with naming_faults(replace(shards, shards=(shard,))):
             for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
-                values = tf.train.Example.FromString(record).features.feature
-                (name,), (contents,) = (
-                    values[key].bytes_list.value for key in ("path", "photo")
-                )
-                yield path, os.fsdecode(name), contents
+                photo = shard_records.read_record(record, len(shards.class_names))
+                if photo is None:
+                    raise InvalidInput(_no_photo(path))
+                yield path, *photo
 
 
 def _find_size_fault(shards: ShardSet, shard: Shard) -> str:
@@ -281,6 +244,10 @@ def _find_size_fault(shards: ShardSet, shard: Shard) -> str:
 
 def _damaged(path: str) -> str:
     return f"shard {path} is damaged: its checksum is not the manifest's"
+
+
+def _no_photo(path: str) -> str:
+    return f"shard {path} is damaged: its records are not the photos of its manifest"
 
 
 @contextlib.contextmanager

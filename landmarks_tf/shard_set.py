@@ -11,6 +11,7 @@ from dataclasses import asdict
 from dataclasses import dataclass
 from pathlib import Path
 
+from landmarks_tf import wording
 from landmarks_tf.errors import InvalidInput
 
 MANIFEST = "manifest.json"
@@ -100,10 +101,11 @@ def is_shard_set(data_dir: str) -> bool:
     if is_url(data_dir):
         return True
     paths = [*Path(data_dir).iterdir()] if Path(data_dir).is_dir() else []
-    is_marked = any(
-        path.name == MANIFEST or _FILE.fullmatch(path.name) for path in paths
-    )
-    return is_marked and not any(path.is_dir() for path in paths)
+    has_manifest = any(path.name == MANIFEST for path in paths)
+    has_shards = any(_FILE.fullmatch(path.name) for path in paths)
+    if has_manifest and has_shards:
+        return True  # whatever a file system or a NAS has put beside: lost+found
+    return (has_manifest or has_shards) and not any(path.is_dir() for path in paths)
 
 
 def name_shard(split: str, index: int, num_shards: int) -> str:
@@ -163,6 +165,9 @@ def _is_whole(shards: ShardSet) -> bool:
         set(shards.settings) == _SETTINGS
         and all(isinstance(number, (int, float)) for number in numbers)
         and len(files) == len(shards.shards)
-        and all(isinstance(name, str) for name in shards.class_names)
+        and all(
+            isinstance(name, str) and wording.fits_in_a_line(name)
+            for name in shards.class_names
+        )
         and len(set(shards.class_names)) == len(shards.class_names) >= 2
     )

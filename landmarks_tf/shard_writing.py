@@ -4,6 +4,7 @@ Owns the order of photos and the writing. Which photo is for what was decided be
 (`split`).
 """
 
+import contextlib
 import functools
 import hashlib
 import io
@@ -22,8 +23,10 @@ from typing import Any
 
 import tensorflow as tf
 
+from landmarks_tf import folder_lock
 from landmarks_tf import preprocessing
 from landmarks_tf import shard_reading
+from landmarks_tf import shard_records
 from landmarks_tf import shard_set
 from landmarks_tf import split_file
 from landmarks_tf.catalog import Catalog
@@ -59,7 +62,13 @@ def is_finished(folder: str, settings: Mapping[str, Any], listing: Catalog) -> b
     with shard_reading.naming_file(folder):
         names = tf.io.gfile.listdir(folder) if tf.io.gfile.isdir(folder) else []
     if shard_set.MANIFEST not in names:
-        if names and shard_set.PLAN not in names:
+        # Who was killed before its plan was there may have left these.
+        strange = [
+            name
+            for name in names
+            if name != folder_lock.LOCK and not name.startswith(_UNFINISHED)
+        ]
+        if strange and shard_set.PLAN not in names:
             raise InvalidInput(f"{folder} is something else: choose another name")
         return False
     shards = shard_reading.load_shard_set(folder)
@@ -100,8 +109,21 @@ def write_set(
 
     Raises:
         InvalidInput: if what was begun there is another set, or a photo cannot be read
-            any more.
+            any more, or another program writes there.
     """
+    tf.io.gfile.makedirs(folder)
+    with _alone_in(folder):
+        return _write_set(folder, photos, hashes, left_out, settings, progress)
+
+
+def _write_set(
+    folder: str,
+    photos: Catalog,
+    hashes: Mapping[str, str],
+    left_out: Mapping[str, str],
+    settings: Mapping[str, Any],
+    progress: Callable[[int], object],
+) -> ShardSet:
     photos = order_photos(photos, hashes, settings["seed"])
     text = split_file.format_split(photos, hashes, left_out)
     split_sha256 = hashlib.sha256(text.encode()).hexdigest()
@@ -207,10 +229,24 @@ def read_photo(path: Path, sha256: str) -> bytes:
     return contents
 
 
+@contextlib.contextmanager
+def _alone_in(folder: str) -> Iterator[None]:
+    """Keeps other programs from writing in a folder; no URL can be locked."""
+    if shard_set.is_url(folder):
+        yield
+        return
+    folder_lock.hold(Path(folder))
+    try:
+        yield
+    finally:
+        folder_lock.release(Path(folder))
+
+
 def _begin(folder: str, plan: str) -> None:
     """Writes what a set will be, or sees that what was begun is the same."""
     path = shard_set.join(folder, shard_set.PLAN)
-    tf.io.gfile.makedirs(folder)
+    if tf.io.gfile.exists(shard_set.join(folder, shard_set.MANIFEST)):
+        raise InvalidInput(f"{folder} is finished: another program has written it")
     if not tf.io.gfile.exists(path):
         _write_text(folder, shard_set.PLAN, plan)
     elif shard_reading.read_bytes(path) != plan.encode():
@@ -230,7 +266,7 @@ def _write_shard(
 ) -> Shard:
     """Writes a file of photos in order, or takes the whole one that is there."""
     path = shard_set.join(folder, file)
-    if tf.io.gfile.exists(path) and shard_reading.count_records(path) == len(photos):
+    if tf.io.gfile.exists(path) and shard_records.count_records(path) == len(photos):
         progress(len(photos))
     else:
         aside = shard_set.join(folder, _UNFINISHED + file)
@@ -257,7 +293,7 @@ def _make_record(
     else:
         size, quality = settings["image_size"], settings["quality"]
         contents = pack_photo(path, sha256, size, quality)
-    return shard_reading.make_record(contents, photo.label, photo.path)
+    return shard_records.make_record(contents, photo.label, photo.path)
 
 
 def _write_text(folder: str, name: str, text: str) -> None:

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+from landmarks_tf import run_folder
 from landmarks_tf.catalog import Catalog
 from landmarks_tf.catalog import Photo
 from landmarks_tf.errors import InvalidInput
@@ -88,7 +89,8 @@ def load_split(
     Args:
         path: the file.
         class_names: of the run; a photo's label is that of its folder's name.
-        data_dir: where the photos are now; default: where they were.
+        data_dir: where the photos are now; default: where they were, or of a run on
+            shards beside the file.
         names: the splits to read.
         reads_photos: whether to see that they are the same to the last byte.
 
@@ -101,9 +103,13 @@ def load_split(
     """
     record = _load_record(path)
     catalog = _list(record, str(path), class_names, names)
-    data_dir = catalog.data_dir if data_dir is None else data_dir
+    is_of_shards = "manifest_sha256" in record
+    if data_dir is None:
+        # The run's own photos move with it.
+        own = path.parent / run_folder.PHOTOS
+        data_dir = own if is_of_shards else catalog.data_dir
     catalog = replace(catalog, data_dir=data_dir)
-    if "manifest_sha256" in record:
+    if is_of_shards:
         catalog = catalog.only_files()
     for photo in catalog.all_photos():
         if not (data_dir / photo.path).is_file():
@@ -252,6 +258,10 @@ def _parse_record(text: bytes, path: str) -> dict:
         is_whole = False
     if not is_whole:
         raise InvalidInput(f"{path} is not a split as train.py writes it")
+    for split in SPLITS:
+        for file, digest in record[split].items():
+            if "/" not in file or "\0" in file or not isinstance(digest, str):
+                raise InvalidInput(f"{path} is damaged at {file!a}")
     return record
 
 

@@ -25,6 +25,13 @@ _JOINERS = "\u200c\u200d"
 _WITHOUT_ARTICLE = re.compile(r"^(the |mount |buckingham )")
 
 
+def fits_in_a_line(name: str) -> bool:
+    """Returns whether `labels.txt` can hold a class name."""
+    # Bytes that are no UTF-8 are surrogates here.
+    has_surrogates = any("\ud800" <= letter <= "\udfff" for letter in name)
+    return not has_surrogates and not {"\n", "\r"} & set(name)
+
+
 def human_names(class_names: Sequence[str]) -> tuple[str, ...]:
     """Returns the names to show: `16.Eiffel_Tower` is Eiffel Tower.
 

@@ -68,7 +68,7 @@ def unpack(
     if split_path.exists():
         if split_file.load_manifest_sha256(split_path) != shards.sha256:
             raise InvalidInput(f"{shards.folder} has changed since the run began")
-        split_file.load_split(split_path, listing.class_names, photos_dir)
+        split_file.load_split(split_path, listing.class_names)
         return replace(listing, data_dir=photos_dir)
     _, hashes, skipped = shard_reading.load_catalog(shards)
     for _ in tqdm.tqdm(

@@ -9,10 +9,13 @@ from shard_fixture import flip_a_bit
 from shard_fixture import make_shards
 from shard_fixture import rewrite
 
+from landmarks_tf import pipeline
 from landmarks_tf import shard_reading
+from landmarks_tf import shard_records
 from landmarks_tf import shard_set
 from landmarks_tf import split_file
 from landmarks_tf.errors import InvalidInput
+from landmarks_tf.options import TrainingOptions
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +46,7 @@ def unpack(shards, folder):
 def drain(shards):
     files = tf.data.Dataset.from_tensor_slices(shards.paths("train"))
     with shard_reading.naming_faults(shards):
-        return list(shard_reading.stream_records(files).as_numpy_iterator())
+        return list(shard_records.stream_records(files).as_numpy_iterator())
 
 
 def test_a_whole_set_is_read_wherever_it_lies(copy, shards):
@@ -161,7 +164,84 @@ def test_what_was_checked_is_remembered_until_it_changes(shards, tmp_path, monke
     assert read == [path]
 
 
-def test_an_error_that_no_shard_is_to_blame_for_stays_as_it_is(shards):
+def replace_records(shards, split, change):
+    """A set whose first shard of a split has other records, and fits its manifest."""
+    shard = next(s for s in shards.shards if s.split == split)
+    path = shards.path(shard)
+    records = [r.numpy() for r in tf.data.TFRecordDataset(path)]
+    tf.io.gfile.remove(path)
+    with tf.io.TFRecordWriter(path) as writer:
+        for record in change(records):
+            writer.write(record)
+    changed = dataclasses.replace(
+        shard,
+        num_bytes=tf.io.gfile.stat(path).length,
+        sha256=shard_reading.hash_file(path),
+    )
+    own = tuple(changed if s == shard else s for s in shards.shards)
+    return dataclasses.replace(shards, shards=own)
+
+
+def relabel(label):
+    """Changes the first record's label."""
+
+    def change(records):
+        path, _, photo = shard_records.read_record(records[0], 3)
+        return [shard_records.make_record(photo, label, path), *records[1:]]
+
+    return change
+
+
+RECORDS = {
+    "no message": lambda records: [b"\xff\xff no message", *records[1:]],
+    "another message": lambda records: [b"", *records[1:]],
+    "label 3": relabel(3),
+    "label -1": relabel(-1),
+    "label 2**32": relabel(2**32),
+    "one less": lambda records: records[1:],
+    "one more": lambda records: [*records, records[0]],
+}
+
+
+@pytest.mark.parametrize("change", RECORDS.values(), ids=RECORDS)
+def test_records_of_another_shape_are_named_though_checksums_fit(
+    copy, tmp_path, change
+):
+    bad = replace_records(copy, "train", change)
+    catalog, _, _ = shard_reading.load_catalog(bad)
+    options = TrainingOptions(image_size=64, epochs=1, batch_size=4)
+    message = "^shard .*train-00000.* is damaged: its records are not the photos"
+    with pytest.raises(InvalidInput, match=message):
+        with shard_reading.naming_faults(bad):
+            list(pipeline.make_training_dataset(catalog, options))
+    bad = replace_records(copy, "validation", change)
+    with pytest.raises(InvalidInput, match="validation"):
+        unpack(bad, tmp_path / "photos")
+
+
+def test_a_label_that_is_not_its_folders_is_refused(copy, tmp_path):
+    def change(records):
+        path, label, photo = shard_records.read_record(records[0], 3)
+        return [shard_records.make_record(photo, (label + 1) % 3, path), *records[1:]]
+
+    bad = replace_records(copy, "test", change)
+    with pytest.raises(InvalidInput, match="^shard .*test-00000.* of no place: test/"):
+        unpack(bad, tmp_path / "photos")
+
+
+def test_sizes_are_compared_before_anything_is_read(copy, monkeypatch):
+    rewrite(copy.path(copy.shards[-1]), lambda contents: contents[:-50])
+    monkeypatch.setattr(shard_reading, "hash_file", None)
+    with pytest.raises(InvalidInput, match=r"must have \d+ bytes"):
+        with shard_reading.naming_faults(copy):
+            raise tf.errors.DataLossError(None, None, "truncated record")
+
+
+def test_an_error_that_no_shard_is_to_blame_for_stays_as_it_is(shards, monkeypatch):
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        with shard_reading.naming_faults(shards):
+            raise tf.errors.InvalidArgumentError(None, None, "shapes")
+    monkeypatch.setattr(shard_reading, "hash_file", None)  # nothing is read
     for of in (shards, None):
         with pytest.raises(tf.errors.ResourceExhaustedError):
             with shard_reading.naming_faults(of):

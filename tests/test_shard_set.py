@@ -69,6 +69,10 @@ def keep_one_class(record):
     record["class_names"] = ["0.red"]
 
 
+def break_a_line(record):
+    record["class_names"][0] = "0.\nred"
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -81,6 +85,7 @@ def keep_one_class(record):
         forget_version,
         add_a_word,
         keep_one_class,
+        break_a_line,
     ],
 )
 def test_a_manifest_that_cannot_be_true_is_refused(damage):
@@ -119,6 +124,8 @@ def test_a_set_of_shards_is_told_from_a_folder_of_photos(tmp_path):
     assert shard_set.is_shard_set("gs://bucket/shards")
     assert not shard_set.is_shard_set(str(tmp_path))
     assert not shard_set.is_shard_set("nowhere")
+    (tmp_path / ".lock").touch()  # of a program that was killed
+    assert not shard_set.is_shard_set(str(tmp_path))
     for name in ("manifest.json", "test-00000-of-00001.tfrecord"):
         (tmp_path / name).touch()
         assert shard_set.is_shard_set(str(tmp_path))
@@ -126,3 +133,10 @@ def test_a_set_of_shards_is_told_from_a_folder_of_photos(tmp_path):
     (tmp_path / "manifest.json").touch()
     (tmp_path / "Eiffel_Tower").mkdir()  # somebody else's manifest
     assert not shard_set.is_shard_set(str(tmp_path))
+
+
+def test_a_stray_folder_among_shards_is_no_class(tmp_path):
+    for name in ("manifest.json", "test-00000-of-00001.tfrecord"):
+        (tmp_path / name).touch()
+    (tmp_path / "lost+found").mkdir()
+    assert shard_set.is_shard_set(str(tmp_path))

@@ -2,6 +2,8 @@ import collections
 import hashlib
 import io
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from shard_fixture import rewrite
 from landmarks_tf import preprocessing
 from landmarks_tf import quantization
 from landmarks_tf import shard_reading
+from landmarks_tf import shard_records
 from landmarks_tf import shard_set
 from landmarks_tf import shard_writing
 from landmarks_tf import split_file
@@ -27,7 +30,7 @@ def read(shards, split):
     rows = []
     for path in shards.paths(split):
         for record in tf.data.TFRecordDataset(path):
-            values = shard_reading.parse_record(record)
+            values = shard_records.parse_record(record, 3)
             rows.append(
                 (
                     values["path"].numpy().decode(),
@@ -63,7 +66,7 @@ def test_a_shard_has_photos_of_several_classes(shards):
     assert [s.num_photos for s in shards.shards if s.split == "train"] == [7, 8, 8, 8]
     for path in shards.paths("train"):
         records = tf.data.TFRecordDataset(path)
-        labels = {int(shard_reading.parse_record(r)["label"]) for r in records}
+        labels = {int(shard_records.parse_record(r, 3)["label"]) for r in records}
         assert len(labels) > 1
 
 
@@ -183,6 +186,42 @@ def test_a_set_is_finished_if_its_settings_and_photos_are_these(
     fewer = photos.without(["train/0.red/07.jpg", "train/0.red/08.jpg"])
     with pytest.raises(InvalidInput, match="in 2, the first: train/0.red/07.jpg$"):
         shard_writing.is_finished(shards.folder, SETTINGS, fewer)
+    for name in (".lock", "unfinished-unfinished.json"):  # of one killed at once
+        (tmp_path / name).touch()
+    assert not shard_writing.is_finished(str(tmp_path), SETTINGS, photos)
     (tmp_path / "notes.txt").touch()
     with pytest.raises(InvalidInput, match="is something else: choose another name$"):
         shard_writing.is_finished(str(tmp_path), SETTINGS, photos)
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from landmarks_tf import folder_lock
+folder_lock.hold(Path(sys.argv[1]))
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_two_programs_do_not_write_in_one_folder(colored_dir, tmp_path):
+    folder = tmp_path / "shards"
+    folder.mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as other:
+        assert other.stdout.readline() == b"held\n"
+        message = f"^another program is writing in {folder}$"
+        with pytest.raises(InvalidInput, match=message):
+            make_shards(colored_dir, str(folder))
+        assert os.listdir(folder) == [".lock"]
+        other.stdin.close()
+    made = make_shards(colored_dir, str(folder))
+    expected = {"manifest.json", "split.json", *(s.file for s in made.shards)}
+    assert set(os.listdir(folder)) == expected
+    # The other was done while this one was still reading its photos.
+    with pytest.raises(InvalidInput, match="is finished: another program has written"):
+        make_shards(colored_dir, str(folder), seed=1)
+    assert set(os.listdir(folder)) == expected

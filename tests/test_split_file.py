@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -140,3 +141,17 @@ def test_other_photos_of_the_same_name_are_not_of_the_split(written):
     (catalog.data_dir / "test/a/1.jpg").write_text("other")
     assert not is_split_of(path, catalog.data_dir, "test")
     assert not is_split_of(path, path.parent, "test")
+
+
+@pytest.mark.parametrize(
+    ("file", "digest"), [("1.jpg", "0" * 64), ("a/\0.jpg", "0" * 64), ("a/1.jpg", [])]
+)
+def test_a_split_that_names_no_photo_is_refused(written, file, digest):
+    path, catalog = written
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | {"train": {file: digest}}))
+    message = f"split.json is damaged at {re.escape(ascii(file))}$"
+    with pytest.raises(InvalidInput, match=message):
+        load_split(path, ("a",))
+    with pytest.raises(InvalidInput, match=message):
+        load_earlier(path, catalog, hash_photos(catalog))

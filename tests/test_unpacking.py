@@ -103,7 +103,11 @@ def test_photos_are_unpacked_once_and_a_changed_set_is_not_resumed(
     assert again.splits["test"] == photos.splits["test"]
     assert again.splits["train"] == photos.splits["train"][1:]
     assert again.shards is None
-    output_dir.rename(run_dir)
+    # Wherever that is.
+    moved = output_dir.rename(tmp_path / "renamed")
+    again = split_file.load_split(moved / "split.json", class_names)
+    assert again.data_dir == moved / "photos"
+    moved.rename(run_dir)
     manifest = shards_dir / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"quality": 95', '"quality": 90'))
     with pytest.raises(InvalidInput, match="shards has changed since the run began$"):
