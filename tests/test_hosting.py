@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import errno
 import importlib
 import importlib.util
 import json
@@ -142,6 +143,34 @@ os.abort()
         hosting.train_beside(one)
     monkeypatch.setattr(sys, "argv", ["-c", "raise SystemExit(7)"])
     assert hosting.train_beside(one) == 7
+
+
+def test_an_error_beside_is_a_line_that_says_how_to_go_on(hosting):
+    go_on = "go on with the same command and --resume on every host"
+    full = OSError(errno.ENOSPC, "No space left on device", "runs/last.keras")
+    assert hosting._explain(full) == f"{full}: {go_on}"
+    tf = pytest.importorskip("tensorflow")
+    with pytest.raises(tf.errors.NotFoundError) as gone:
+        tf.io.read_file("nowhere.jpg").numpy()
+    said = hosting._explain(gone.value)
+    assert said.startswith("nowhere.jpg: no such file or directory")
+    assert said.endswith(go_on)
+    assert hosting._explain(InvalidInput("wrong")) == "wrong"
+    assert not hosting._explain(ValueError("INTERNAL: cuDNN error"))
+
+
+def test_a_name_moves_no_terminal(hosting, monkeypatch, capsys):
+    def end(exit_code):
+        raise SystemExit(exit_code)
+
+    monkeypatch.setattr(hosting, "_keep_notes_apart", lambda: None)
+    monkeypatch.setattr(hosting, "_end_with_program", lambda: None)
+    monkeypatch.setattr(hosting.hosts, "meet", lambda *_: hosting.Hosts())
+    monkeypatch.setattr("os._exit", end)
+    with pytest.raises(SystemExit, match="1"):
+        with hosting.meeting(hosting.Place("first:1", 1, 0), TrainingOptions()):
+            raise InvalidInput("cannot read \x1b[2J.jpg")
+    assert capsys.readouterr().err == "error: cannot read ?[2J.jpg\n"
 
 
 def find_free_address():
