@@ -302,10 +302,10 @@ def how_to_go_on(run_dir: Path, place: hosting.Place | None) -> str:
     if not (run_dir / run_folder.CHECKPOINTS).exists():
         return "nothing is trained yet: start again with the same command"
     instead = " instead of --overwrite" if _OVERWRITE.value else ""
-    # Other hosts are here only while all train; to the first Keras is known by then.
-    is_shared = place and place.num_hosts > 1
-    needs_all = is_shared and (place.index or not is_trained(run_dir))
-    where = " on every host" if needs_all else ""
+    where = ""
+    # Other hosts are here only while all train; the first has loaded TensorFlow then.
+    if place and place.num_hosts > 1 and (place.index or not is_trained(run_dir)):
+        where = " on every host"
     return f"go on with the same command and --resume{instead}{where}"
 
 
