@@ -20,8 +20,20 @@ _MEETING_SECONDS = 3600
 _FAILURE = re.compile(
     "(UNKNOWN|UNAVAILABLE|ABORTED|CANCELLED|INTERNAL|DEADLINE_EXCEEDED): (.*)"
 )
+# What these name where it is of another host: a device of this one that fails, such as
+# a GPU without memory, begins with the same words.
+_ELSEWHERE = re.compile(
+    "gloo|coordination ?service|distributed service|heartbeat|barrier|unhealthy"
+    "|connection (reset|closed|refused)|socket closed|closed by peer|broken pipe"
+    "|another task|remote process",
+    re.IGNORECASE,
+)
 # What it writes where it ends the process itself.
 _FATAL = re.compile("service detected fatal errors.*absl::Status: ([^.\\n]*)")
+# The call in which a host waits for the others, where it ends for want of them.
+_MEETING_CALL = "CoordinationService/RegisterTask"
+_TIMED_OUT = "DEADLINE_EXCEEDED"
+_NOT_ALL_CAME = "the other hosts did not come within an hour"
 
 
 @dataclass(frozen=True)
@@ -71,6 +83,7 @@ def meet(address: str, count: int, index: int) -> Hosts:
     Raises:
         InvalidInput: if the first host cannot use the port, or the hosts do not have
             equally many devices.
+        ConnectionError: if not all hosts come in time.
     """
     import jax
 
@@ -83,6 +96,8 @@ def meet(address: str, count: int, index: int) -> Hosts:
             heartbeat_timeout_seconds=_HEARTBEAT_SECONDS,
         )
     except RuntimeError as error:
+        if _TIMED_OUT in str(error):
+            raise ConnectionError(_NOT_ALL_CAME) from error
         raise InvalidInput(
             "`coordinator_address` must be a free port of the first host. Received: "
             f"coordinator_address={address} ({first_line(error)})"
@@ -96,12 +111,22 @@ def meet(address: str, count: int, index: int) -> Hosts:
 
 
 def explain_loss(error: Exception) -> str | None:
-    """Returns how JAX says that a host is gone; None for any other exception."""
+    """Returns in a line that a host is gone; None for any other exception."""
     match = _FAILURE.match(str(error))
-    return match[2].strip() if match else None
+    if match and _ELSEWHERE.search(str(error)):
+        return _gone(match[2].strip())
+    return None
 
 
 def explain_end(notes: str) -> str | None:
     """Returns why JAX ended a process, from what it wrote; None if it did not."""
     match = _FATAL.search(notes)
-    return match[1].strip().rstrip(":") if match else None
+    if not match:
+        return None
+    if match[1].startswith(_TIMED_OUT) and _MEETING_CALL in notes[match.end() :]:
+        return _NOT_ALL_CAME
+    return _gone(match[1].strip().rstrip(":"))
+
+
+def _gone(reason: str) -> str:
+    return f"another host is gone ({reason})"

@@ -18,9 +18,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import command_line
 from absl import flags
 
 from landmarks_tf import hosts
+from landmarks_tf import wording
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.hosts import Hosts
 from landmarks_tf.options import TrainingOptions
@@ -117,7 +119,7 @@ def train_beside(place: Place) -> int:
         its exit code; unless it is 0 it has said why.
 
     Raises:
-        ConnectionError: if another host is gone.
+        ConnectionError: if another host is gone, or has not come.
         ChildProcessError: if the process was killed.
     """
     print(f"{place}: training with the others at {place.address}", flush=True)
@@ -139,7 +141,7 @@ def train_beside(place: Place) -> int:
         said = notes.read_text(errors="replace") if notes.exists() else ""
     reason = hosts.explain_end(said)
     if reason is not None:
-        raise _lost(reason)
+        raise ConnectionError(f"{reason}: {_GO_ON}")
     last = "".join(said.splitlines()[-1:])[:200] or "it said nothing"
     name = signal.Signals(-exit_code).name
     raise ChildProcessError(
@@ -161,11 +163,9 @@ def meeting(place: Place, options: TrainingOptions) -> Iterator[Hosts]:
         _refuse_undivided(options, together.num_devices, "devices of all hosts")
         yield together
     except Exception as error:
-        reason = hosts.explain_loss(error)
-        if reason is not None:
-            error = _lost(reason)
-        if isinstance(error, (InvalidInput, OSError)):
-            print(f"error: {error}", file=sys.stderr)
+        message = _explain(error)
+        if message:
+            print(wording.printable(f"error: {message}"), file=sys.stderr)
         else:
             traceback.print_exc()
         sys.stdout.flush()
@@ -173,8 +173,12 @@ def meeting(place: Place, options: TrainingOptions) -> Iterator[Hosts]:
         os._exit(1)
 
 
-def _lost(reason: str) -> ConnectionError:
-    return ConnectionError(f"another host is gone ({reason}): {_GO_ON}")
+def _explain(error: Exception) -> str:
+    """Returns an error in a line, and how to go on; nothing of a defect."""
+    if isinstance(error, InvalidInput):
+        return str(error)
+    reason = hosts.explain_loss(error) or command_line.system_reason(error)
+    return f"{reason}: {_GO_ON}" if reason else ""
 
 
 def _keep_notes_apart() -> None:

@@ -233,6 +233,9 @@ def main(arguments: list[str]) -> int:
     run_dir = run_folder.unfinished_dir(output_dir)
     try:
         if place and place.index:
+            if _RESUME.value and is_trained(run_dir):
+                print("the training is over: the first host does the rest by itself")
+                return 0
             return hosting.train_beside(place)
         run_folder.begin(output_dir, _RESUME.value, _OVERWRITE.value)
         # Who repeats the run by its flags, repeats its split; shards have their own.
@@ -243,14 +246,15 @@ def main(arguments: list[str]) -> int:
     except (ConnectionError, ChildProcessError):
         raise  # of another host, or the process beside: they say how to go on
     except KeyboardInterrupt as error:
-        raise KeyboardInterrupt(how_to_go_on(run_dir)) from error
+        raise KeyboardInterrupt(how_to_go_on(run_dir, place)) from error
     except Exception as error:
         reason = command_line.system_reason(error)
         if not reason:
             raise
         # Of a full disk the system does not say which.
         where = f"while writing {run_dir}"
-        raise OSError(f"{reason} ({where}); {how_to_go_on(run_dir)}") from error
+        advice = how_to_go_on(run_dir, place)
+        raise OSError(f"{reason} ({where}); {advice}") from error
 
 
 def train(
@@ -264,9 +268,11 @@ def train(
     """Does the work of a run that was begun, and returns the exit code."""
     command_line.load_tensorflow(place is not None, _DETERMINISTIC.value)
     photos = split_data(listing, run_dir, output_dir, options)
-    # What is trained beside is found finished here.
-    if place and (exit_code := hosting.train_beside(place)):
-        return exit_code
+    # What is trained beside is found finished here. Where it is already, the others
+    # have ended, and none would come.
+    if place and not is_trained(run_dir):
+        if exit_code := hosting.train_beside(place):
+            return exit_code
     model = fit(photos, run_dir, options)
     answers = calibrate(model, photos, run_dir, options)
     top1 = evaluate(model, answers, photos, run_dir, options)
@@ -283,11 +289,25 @@ def train(
     return 3 if refused else 0
 
 
-def how_to_go_on(run_dir: Path) -> str:
+def is_trained(run_dir: Path) -> bool:
+    """Returns whether the training of a run is over; the rest may be missing."""
+    if not (run_dir / run_folder.CHECKPOINTS).exists():
+        return False  # without the seconds that Keras takes
+    command_line.load_tensorflow(shares_gpus=True)
+    from landmarks_tf import checkpoints
+
+    return checkpoints.load_progress(run_dir / run_folder.CHECKPOINTS).is_over
+
+
+def how_to_go_on(run_dir: Path, place: hosting.Place | None) -> str:
     if not (run_dir / run_folder.CHECKPOINTS).exists():
         return "nothing is trained yet: start again with the same command"
     instead = " instead of --overwrite" if _OVERWRITE.value else ""
-    return f"go on with the same command and --resume{instead}"
+    where = ""
+    # Other hosts are here only while all train; the first has loaded TensorFlow then.
+    if place and place.num_hosts > 1 and (place.index or not is_trained(run_dir)):
+        where = " on every host"
+    return f"go on with the same command and --resume{instead}{where}"
 
 
 def options_of_flags() -> TrainingOptions:
