@@ -327,6 +327,8 @@ def test_two_hosts_of_which_one_was_killed_learn_what_one_learns(
     unfinished = run_folder.unfinished_dir(tmp_path / "two")
     (record,) = unfinished.glob(f"{run_folder.CHECKPOINTS}/*/progress.json")
     assert len(json.loads(record.read_text())["history"]) == 1
+    # Host 1 was killed just after the first had written this.
+    assert time.time() - record.stat().st_mtime < 60
 
     resumed = start(tmp_path / "resumed", 2, *killed, "--resume")
     alone = (f"--output_dir={tmp_path / 'one'}", "--min_accuracy=1")
