@@ -156,6 +156,7 @@ def test_a_killed_run_goes_on_and_repeats_from_its_own_flags(colored_dir, tmp_pa
         "--preset=small",
         "--epochs=8",
         "--augmentation=crop_flip",
+        "--deterministic",
         f"--data_dir={data_dir}",
         f"--output_dir={output_dir}",
         "--memory_budget_gib=0",
