@@ -67,7 +67,8 @@ def run(main: Callable[[list[str]], int | None], error_code: int = 1) -> None:
             stream.reconfigure(errors="backslashreplace")  # odd file names print too
 
     def fail(message: str) -> NoReturn:
-        print(wording.printable(message), file=sys.stderr)
+        one_line = "; ".join(message.splitlines())  # of several flags that are missing
+        print(wording.printable(one_line), file=sys.stderr)
         sys.exit(error_code)
 
     def parse(arguments: list[str]) -> list[str]:
