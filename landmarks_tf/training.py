@@ -107,6 +107,7 @@ def _train_on(
         training_data = training_data.take(steps_per_epoch).skip(partial.num_steps)
         # Keras makes its metrics' states, which are to go on, when they see a batch.
         model.test_on_batch(*next(iter(validation_data)))
+        callbacks.append(_OneEpoch())
     try:
         if partial and partial.num_steps == steps_per_epoch:
             _validate(model, callbacks, validation_data, first, partial.logs)
@@ -114,7 +115,7 @@ def _train_on(
             model.fit(
                 _with_targets(training_data, model, options.label_smoothing),
                 initial_epoch=first,
-                epochs=first + 1 if partial else options.epochs,
+                epochs=options.epochs,
                 steps_per_epoch=len(training_data) if partial else steps_per_epoch,
                 validation_data=validation_data,
                 shuffle=False,  # the dataset is shuffled already
@@ -127,6 +128,17 @@ def _train_on(
         keeper.write_partial()
         raise
     return keeper.progress
+
+
+class _OneEpoch(keras.callbacks.Callback):
+    """Stops after an epoch, which is told as one of all ("Epoch 4/11").
+
+    Must stand after those who ask whether training is over.
+    """
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        del epoch, logs
+        self.model.stop_training = True
 
 
 def _validate(

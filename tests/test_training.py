@@ -51,7 +51,7 @@ def photos(colored_dir):
     return type(catalog)(colored_dir, catalog.class_names, splits)
 
 
-def train(photos, folder, options=OPTIONS, teacher=None, stop=None):
+def train(photos, folder, options=OPTIONS, teacher=None, stop=None, verbose=0):
     def build():
         return build_scratch_model(options.preset, (64, 64), len(photos.class_names))
 
@@ -61,7 +61,7 @@ def train(photos, folder, options=OPTIONS, teacher=None, stop=None):
         lambda epoch: pipeline.make_training_dataset(photos, options, epoch),
         pipeline.make_dataset(photos, "validation", options.image_size, 4),
         folder,
-        verbose=0,
+        verbose=verbose,
         teacher=teacher,
         stop=stop,
     )
@@ -200,7 +200,7 @@ def ask_to_stop(monkeypatch, stop, moments):
 
 
 def test_a_run_that_is_asked_to_stop_goes_on_to_the_same_weights_and_history(
-    photos, tmp_path, monkeypatch
+    photos, tmp_path, monkeypatch, capsys
 ):
     options = dataclasses.replace(STRONG, batch_size=8, epochs=3)
     model, progress = train(photos, tmp_path / "unbroken", options)
@@ -214,11 +214,14 @@ def test_a_run_that_is_asked_to_stop_goes_on_to_the_same_weights_and_history(
     while len(asked) < len(moments):
         stop.clear()
         with pytest.raises(Interrupted):
-            train(photos, stopped, options, stop=stop)
+            train(photos, stopped, options, stop=stop, verbose=2)
         (folder,) = stopped.iterdir()
         assert "_step_" in folder.name
     stop.clear()
-    resumed, resumed_progress = train(photos, stopped, options, stop=stop)
+    resumed, resumed_progress = train(photos, stopped, options, stop=stop, verbose=2)
+    lines = capsys.readouterr().out.splitlines()
+    told = [line for line in lines if line.startswith("Epoch ")]
+    assert sorted(set(told)) == ["Epoch 1/3", "Epoch 2/3", "Epoch 3/3"]
     assert resumed_progress.history == progress.history
     for old, new in zip(model.weights, resumed.weights):
         np.testing.assert_array_equal(old, new)
