@@ -27,6 +27,7 @@ OPTIONS = TrainingOptions(
     ema_momentum=0.5,
     fine_tuning_epochs=1,
     fine_tuning_learning_rate=1e-3,
+    fine_tuning_from="block_16_project",
 )
 
 
@@ -80,7 +81,8 @@ def changed_weights(after):
 
 
 def test_fine_tuning_changes_all_weights_but_those_of_normalisation(fine_tune, capsys):
-    weights, progress = fine_tune(accuracy=-1.0)
+    options = dataclasses.replace(OPTIONS, fine_tuning_from="")
+    weights, progress = fine_tune(-1.0, options)
     # Its 52 convolutions and the head.
     assert len(changed_weights(weights)) == 52 + 2
     assert progress.num_epochs == 2 and progress.best_epoch == 1
@@ -90,8 +92,7 @@ def test_fine_tuning_changes_all_weights_but_those_of_normalisation(fine_tune, c
 
 
 def test_fine_tuning_from_a_layer_on_leaves_those_before_it(fine_tune):
-    options = dataclasses.replace(OPTIONS, fine_tuning_from="block_16_project")
-    changed = changed_weights(fine_tune(-1.0, options)[0])
+    changed = changed_weights(fine_tune(accuracy=-1.0)[0])
     assert changed == {
         "block_16_project/kernel",
         "Conv_1/kernel",
@@ -162,9 +163,7 @@ def test_a_teacher_is_a_run_folder_of_the_same_classes(fitting, photos, tmp_path
 
 
 def test_both_stages_of_a_run_repeat_by_its_seed(fitting, photos, tmp_path):
-    options = dataclasses.replace(
-        OPTIONS, epochs=1, ema_momentum=0.0, fine_tuning_from="Conv_1"
-    )
+    options = dataclasses.replace(OPTIONS, epochs=1, ema_momentum=0.0)
 
     def fit(name):
         (tmp_path / name).mkdir()
