@@ -66,6 +66,18 @@ def apply_temperature(logits: np.ndarray, temperature: float) -> np.ndarray:
     return powers / powers.sum(axis=1, keepdims=True)
 
 
+def calibrated_loss(logits: np.ndarray, labels: Sequence[int]) -> float:
+    """Returns the mean cross-entropy, in nats, at the temperature that fits.
+
+    Args:
+        logits: see `fit_temperature`.
+        labels: likewise.
+    """
+    probabilities = apply_temperature(logits, fit_temperature(logits, labels))
+    own = probabilities[np.arange(len(labels)), labels]
+    return float(-np.mean(np.log(np.maximum(own, np.finfo(float).tiny))))
+
+
 def choose_threshold(known: np.ndarray, unknown: np.ndarray) -> float:
     """Returns the largest probability below which a photo shows no known landmark.
 

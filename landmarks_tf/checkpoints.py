@@ -58,22 +58,32 @@ class Progress:
         is_over: whether early stopping or the last epoch ended it.
         seconds: spent in training steps of finished epochs, without validation.
         partial: of the next epoch, if it was stopped.
+        kept_epoch: the index of the epoch that is kept, where other things than
+            validation accuracy decided.
     """
 
     history: tuple[Mapping[str, float], ...] = ()
     is_over: bool = False
     seconds: float = 0.0
     partial: PartialEpoch | None = None
+    kept_epoch: int | None = None
 
     @property
     def num_epochs(self) -> int:
         """How many epochs are finished."""
         return len(self.history)
 
-    def followed_by(self, later: "Progress") -> "Progress":
-        """Returns the progress of two stages as if of one run."""
+    def followed_by(self, later: "Progress", is_better: bool) -> "Progress":
+        """Returns the progress of two stages as if of one run.
+
+        Args:
+            later: of the second one.
+            is_better: whether it is the one that is kept.
+        """
+        kept = self.num_epochs + later.best_epoch if is_better else self.best_epoch
         history = (*self.history, *later.history)
-        return Progress(history, later.is_over, self.seconds + later.seconds)
+        seconds = self.seconds + later.seconds
+        return Progress(history, later.is_over, seconds, kept_epoch=kept)
 
     @property
     def best_epoch(self) -> int:
@@ -81,7 +91,9 @@ class Progress:
 
         Of equal ones the lowest validation loss.
         """
-        return max(range(len(self.history)), key=lambda i: _merit(self.history[i]))
+        if self.kept_epoch is not None:
+            return self.kept_epoch
+        return max(range(self.num_epochs), key=lambda i: _merit(self.history[i]))
 
 
 def find_checkpoint(checkpoints_dir: Path) -> Path | None:

@@ -439,7 +439,8 @@ def calibrate(
 
     network = models.build_logits_model(model)
     logits = {
-        name: answer(network, photos, name, options) for name in ("validation", "test")
+        name: fitting.answer(network, photos, name, options)
+        for name in ("validation", "test")
     }
     temperature = calibration.fit_temperature(
         logits["validation"], photos.labels("validation")
@@ -504,22 +505,10 @@ def evaluate(
     size = options.epoch_sizes[-1]
     if options.model == "scratch" and size != options.image_size:
         small = models.without_shrinking(model, (size, size))
-        rows = answer(small, photos, "test", options)
+        rows = fitting.answer(small, photos, "test", options)
         what = f"test at the training's {size} pixels"
         measure(what, "test_at_training_size", "test", rows)
     return metrics["top1"]
-
-
-def answer(
-    model: "keras.Model", photos: Catalog, name: str, options: TrainingOptions
-) -> "np.ndarray":
-    """Returns what a model has for a split's photos, at its size."""
-    from landmarks_tf import pipeline
-
-    dataset = pipeline.make_dataset(
-        photos, name, model.input_shape[1:3], options.batch_size
-    )
-    return model.predict(dataset, verbose=0)
 
 
 def show_answer(output_dir: Path, photos: Catalog) -> None:

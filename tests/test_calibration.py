@@ -39,6 +39,22 @@ def test_no_other_temperature_has_less_loss():
     assert loss(found) < min(loss(found * 1.01), loss(found / 1.01))
 
 
+def test_the_calibrated_loss_is_the_same_however_sure_the_logits_are():
+    logits, labels = draw_answers(1.0)
+    loss = calibration.calibrated_loss(logits, labels)
+    own = calibration.apply_temperature(logits, 1.0)[np.arange(len(labels)), labels]
+    assert loss == pytest.approx(-np.mean(np.log(own)), rel=0.02)
+    assert calibration.calibrated_loss(5 * logits, labels) == pytest.approx(loss)
+    shuffled = np.random.default_rng(1).permutation(labels)
+    chance = calibration.calibrated_loss(logits, shuffled)
+    assert chance == pytest.approx(np.log(10), rel=0.02)
+
+
+def test_the_calibrated_loss_of_what_is_quite_wrong_is_finite():
+    logits = np.array([[0.0, 1e6], [1e6, 0.0]])
+    assert 0 < calibration.calibrated_loss(logits, [0, 1]) < 1000
+
+
 @pytest.mark.parametrize("num_images", [10, 30, 200])
 def test_photos_that_are_all_right_leave_some_doubt(num_images):
     labels = np.arange(num_images) % 3

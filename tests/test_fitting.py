@@ -62,11 +62,13 @@ def photos(colored_dir):
 
 
 @pytest.fixture
-def fine_tune(fitting, photos, tmp_path):
-    """fitting.fine_tune of a small model, after a probe with a given accuracy."""
+def fine_tune(fitting, photos, tmp_path, monkeypatch):
+    """fitting.fine_tune of a small model, with the validation losses it is to find."""
 
-    def run(accuracy, options=OPTIONS, folder=tmp_path):
-        probe = Progress(({"val_accuracy": accuracy, "val_loss": 0.0},), True, 1.0)
+    def run(losses=(1.0, 0.5), options=OPTIONS, folder=tmp_path):
+        found = iter(losses)
+        monkeypatch.setattr(fitting, "validation_loss", lambda *_: next(found))
+        probe = Progress(({"val_accuracy": 1.0, "val_loss": 0.0},), True, 1.0)
         model, trainable = build_model(32), build_model()
         models.unfreeze(trainable, options.fine_tuning_from)
         progress = fitting.fine_tune(model, trainable, probe, photos, folder, options)
@@ -82,17 +84,16 @@ def changed_weights(after):
 
 def test_fine_tuning_changes_all_weights_but_those_of_normalisation(fine_tune, capsys):
     options = dataclasses.replace(OPTIONS, fine_tuning_from="")
-    weights, progress = fine_tune(-1.0, options)
+    weights, progress = fine_tune(options=options)
     # Its 52 convolutions and the head.
     assert len(changed_weights(weights)) == 52 + 2
     assert progress.num_epochs == 2 and progress.best_epoch == 1
-    out = capsys.readouterr().out
-    assert "fine-tuning: validation -100.0%, then " in out
-    assert out.endswith(": kept\n")
+    told = "fine-tuning: calibrated validation loss 1.0000, then 0.5000: kept"
+    assert capsys.readouterr().out.splitlines()[-1] == told
 
 
 def test_fine_tuning_from_a_layer_on_leaves_those_before_it(fine_tune):
-    changed = changed_weights(fine_tune(accuracy=-1.0)[0])
+    changed = changed_weights(fine_tune()[0])
     assert changed == {
         "block_16_project/kernel",
         "Conv_1/kernel",
@@ -114,12 +115,12 @@ def test_fine_tuning_on_smaller_images_is_validated_at_the_models_size(
 
     monkeypatch.setattr(keras.Model, "fit", note_sizes)
     options = dataclasses.replace(OPTIONS, image_size=64, training_sizes=(32,))
-    fine_tune(-1.0, options)
+    fine_tune(options=options)
     assert sizes == [32, 64]
 
 
 def test_fine_tuning_that_is_no_better_leaves_the_model_as_it_was(fine_tune, capsys):
-    weights, progress = fine_tune(accuracy=1.0)
+    weights, progress = fine_tune(losses=(0.5, 0.5))
     assert not changed_weights(weights)
     assert progress.num_epochs == 2 and progress.best_epoch == 0
     assert capsys.readouterr().out.endswith(": not kept\n")
@@ -129,7 +130,7 @@ def test_killed_fine_tuning_goes_on_to_the_same_weights(
     fine_tune, monkeypatch, tmp_path
 ):
     options = dataclasses.replace(OPTIONS, fine_tuning_epochs=2)
-    weights, progress = fine_tune(-1.0, options, tmp_path / "unbroken")
+    weights, progress = fine_tune(options=options, folder=tmp_path / "unbroken")
 
     def die_in_second_epoch(self, batch, logs=None):
         if self.progress.num_epochs == 1:
@@ -139,12 +140,20 @@ def test_killed_fine_tuning_goes_on_to_the_same_weights(
     name = "on_train_batch_begin"
     monkeypatch.setattr(keeper, name, die_in_second_epoch, raising=False)
     with pytest.raises(Killed):
-        fine_tune(-1.0, options, tmp_path / "killed")
+        fine_tune(options=options, folder=tmp_path / "killed")
     monkeypatch.undo()
-    resumed, resumed_progress = fine_tune(-1.0, options, tmp_path / "killed")
+    resumed, resumed_progress = fine_tune(options=options, folder=tmp_path / "killed")
     assert resumed_progress.history == progress.history
     for path, weight in weights.items():
         np.testing.assert_array_equal(weight, resumed[path])
+
+
+def test_how_sure_a_model_is_does_not_count_in_fine_tuning(fitting, photos):
+    model = build_model(32)
+    loss = fitting.validation_loss(model, photos, OPTIONS)
+    models.divide_logits(model, 3)
+    assert fitting.validation_loss(model, photos, OPTIONS) == pytest.approx(loss, 1e-3)
+    assert 0 < loss <= np.log(3) + 0.01
 
 
 def test_a_teacher_is_a_run_folder_of_the_same_classes(fitting, photos, tmp_path):

@@ -239,9 +239,8 @@ def test_a_transfer_run_trains_a_head_on_features_and_then_the_backbone(
     assert result.returncode == 0, result.stderr
     assert "features of 102 train views of photos: " in result.stdout
     assert "features of 3 validation photos: " in result.stdout
-    assert re.search(
-        r"^fine-tuning: .*kept( \(the loss decides\))?$", result.stdout, re.M
-    )
+    told = r"^fine-tuning: calibrated validation loss [\d.]+, then [\d.]+: (not )?kept$"
+    assert re.search(told, result.stdout, re.M)
     assert re.search(r"^training: 7 epochs, ", result.stdout, re.M)
     assert {path.name for path in (tmp_path / "run").iterdir()} == RUN_FILES
 
