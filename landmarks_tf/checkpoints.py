@@ -78,10 +78,10 @@ class Progress:
 
         Args:
             later: of the second one.
-            is_better: whether it is the one that is kept.
+            is_better: whether its last epoch is kept, and not the best of the first.
         """
-        kept = self.num_epochs + later.best_epoch if is_better else self.best_epoch
         history = (*self.history, *later.history)
+        kept = len(history) - 1 if is_better else self.best_epoch
         seconds = self.seconds + later.seconds
         return Progress(history, later.is_over, seconds, kept_epoch=kept)
 
@@ -133,6 +133,7 @@ class CheckpointKeeper(keras.callbacks.Callback):
         stop: set when a user asks the run to stop: `Interrupted` is then raised after
             the step; `write_partial` is to follow.
         hosts: who train together; the first one writes.
+        keep_last: whether the last epoch counts as the best.
     """
 
     def __init__(
@@ -143,6 +144,7 @@ class CheckpointKeeper(keras.callbacks.Callback):
         epochs: int,
         stop: threading.Event | None = None,
         hosts: Hosts = ALONE,
+        keep_last: bool = False,
     ) -> None:
         super().__init__()
         self.progress = progress
@@ -152,6 +154,7 @@ class CheckpointKeeper(keras.callbacks.Callback):
         self._epochs = epochs
         self._stop = stop or threading.Event()
         self._hosts = hosts
+        self._keep_last = keep_last
         partial = progress.partial
         self._num_steps = partial.num_steps if partial else 0
         self._seconds = partial.seconds if partial else 0.0
@@ -201,7 +204,8 @@ class CheckpointKeeper(keras.callbacks.Callback):
             self.progress.seconds + self._seconds,
         )
         self._num_steps, self._seconds, self._metric_states = 0, 0.0, []
-        self._write(f"epoch_{epoch + 1:06d}", self.progress.best_epoch == epoch)
+        is_best = self._keep_last or self.progress.best_epoch == epoch
+        self._write(f"epoch_{epoch + 1:06d}", is_best)
 
     def write_partial(self) -> None:
         """Writes the state within an epoch, whose weights the model has."""

@@ -128,7 +128,8 @@ class TrainingOptions:
     def fine_tuning(self) -> "TrainingOptions":
         """The options of the second stage, in which the backbone is trained too.
 
-        It begins gently, since AdamW's first steps are as long as any.
+        It begins gently, since AdamW's first steps are as long as any; and is not
+        stopped early, since its last epoch is kept, when the rate has come down to 0.
         """
         return replace(
             self,
@@ -136,6 +137,7 @@ class TrainingOptions:
             learning_rate=self.fine_tuning_learning_rate,
             learning_rate_schedule="cosine",
             warmup_epochs=min(1, self.fine_tuning_epochs - 1),
+            patience_epochs=self.fine_tuning_epochs,
         )
 
     @property

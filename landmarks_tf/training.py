@@ -29,6 +29,7 @@ def train_model(
     teacher: keras.Model | None = None,
     stop: threading.Event | None = None,
     hosts: Hosts = ALONE,
+    keep_last: bool = False,
 ) -> checkpoints.Progress:
     """Trains, or goes on after the last state found in `checkpoints_dir`.
 
@@ -47,6 +48,7 @@ def train_model(
         teacher: a trained network of the same classes to learn from, besides labels.
         stop: set to end the run after the step it is in.
         hosts: who train together, each on its share of the data.
+        keep_last: whether the last epoch is kept, and not the best on validation.
 
     Returns:
         how far the run has come, which is to its end.
@@ -67,6 +69,7 @@ def train_model(
             teacher,
             stop,
             hosts,
+            keep_last,
         )
     return progress
 
@@ -81,6 +84,7 @@ def _train_on(
     teacher: keras.Model | None,
     stop: threading.Event | None,
     hosts: Hosts,
+    keep_last: bool,
 ) -> checkpoints.Progress:
     """Trains until the end, or until that of an epoch that was stopped."""
     keras.utils.set_random_seed(options.seed)
@@ -95,7 +99,13 @@ def _train_on(
         "val_accuracy", mode="max", patience=options.patience_epochs
     )
     keeper = checkpoints.CheckpointKeeper(
-        checkpoints_dir, progress, early_stopping, options.epochs, stop, hosts
+        checkpoints_dir,
+        progress,
+        early_stopping,
+        options.epochs,
+        stop,
+        hosts,
+        keep_last,
     )
     callbacks = [early_stopping, keeper]
     averages = keras.callbacks.SwapEMAWeights()
@@ -162,7 +172,7 @@ def _validate(
 def load_best_model(
     build: Callable[[], keras.Model], checkpoints_dir: Path
 ) -> keras.Model:
-    """Returns the best epoch's model, float32 throughout, without an optimizer.
+    """Returns the kept epoch's model, float32 throughout, without an optimizer.
 
     Mixed-precision layers export with operations that phones do not have.
     """

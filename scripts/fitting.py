@@ -132,6 +132,7 @@ def fit_images(
     run_dir: Path,
     checkpoints_dir: Path,
     options: TrainingOptions,
+    keep_last: bool = False,
 ) -> "tuple[keras.Model, Progress]":
     """Trains all that `build` makes on images, decoded once or streamed from shards."""
     from landmarks_tf import checkpoints
@@ -163,6 +164,7 @@ def fit_images(
             command_line.verbosity(),
             models.load_model(teacher, len(photos.class_names)) if teacher else None,
             stop,
+            keep_last=keep_last,
         )
     if cache is not None:
         cache.clear()
@@ -273,6 +275,9 @@ def fine_tune(
         run_dir,
         run_dir / run_folder.CHECKPOINTS / "fine_tuning",
         options.fine_tuning,
+        # At its end the rate is 0. To choose among its epochs by some hundred photos is
+        # to choose by chance: docs/experiments.md.
+        keep_last=True,
     )
     own_weights = model.get_weights()
     before = validation_loss(model, photos, options)

@@ -92,6 +92,30 @@ def test_fine_tuning_changes_all_weights_but_those_of_normalisation(fine_tune, c
     assert capsys.readouterr().out.splitlines()[-1] == told
 
 
+def test_the_last_epoch_of_fine_tuning_is_kept_and_none_left_out(
+    fine_tune, monkeypatch
+):
+    written = []
+    save = checkpoints.CheckpointKeeper._save_averaged_weights
+
+    def note(self, path):
+        written.append(self.model.get_weights())
+        save(self, path)
+
+    monkeypatch.setattr(checkpoints.CheckpointKeeper, "_save_averaged_weights", note)
+    monkeypatch.setattr(
+        checkpoints, "_merit", lambda row: (1.0, 0.0)  # the first one would be kept
+    )
+    options = dataclasses.replace(
+        OPTIONS, fine_tuning_epochs=3, patience_epochs=1, ema_momentum=0.0
+    )
+    weights, progress = fine_tune(options=options)
+    assert (progress.num_epochs, progress.best_epoch) == (4, 3)
+    assert len(written) == 3
+    for kept, last in zip(weights.values(), written[-1], strict=True):
+        np.testing.assert_array_equal(kept, last)
+
+
 def test_fine_tuning_from_a_layer_on_leaves_those_before_it(fine_tune):
     changed = changed_weights(fine_tune()[0])
     assert changed == {
