@@ -95,19 +95,13 @@ def _train_on(
     checkpoint = checkpoints.find_checkpoint(checkpoints_dir)
     if checkpoint is not None:
         checkpoints.restore(checkpoint, distillation.student_of(model))
-    early_stopping = keras.callbacks.EarlyStopping(
+    stopping = keras.callbacks.EarlyStopping(
         "val_accuracy", mode="max", patience=options.patience_epochs
     )
     keeper = checkpoints.CheckpointKeeper(
-        checkpoints_dir,
-        progress,
-        early_stopping,
-        options.epochs,
-        stop,
-        hosts,
-        keep_last,
+        checkpoints_dir, progress, stopping, options.epochs, stop, hosts, keep_last
     )
-    callbacks = [early_stopping, keeper]
+    callbacks = [stopping, keeper]
     averages = keras.callbacks.SwapEMAWeights()
     if options.ema_momentum:
         callbacks.append(averages)

@@ -103,9 +103,8 @@ def test_the_last_epoch_of_fine_tuning_is_kept_and_none_left_out(
         save(self, path)
 
     monkeypatch.setattr(checkpoints.CheckpointKeeper, "_save_averaged_weights", note)
-    monkeypatch.setattr(
-        checkpoints, "_merit", lambda row: (1.0, 0.0)  # the first one would be kept
-    )
+    # By which the first one would be kept.
+    monkeypatch.setattr(checkpoints, "_merit", lambda row: (1.0, 0.0))
     options = dataclasses.replace(
         OPTIONS, fine_tuning_epochs=3, patience_epochs=1, ema_momentum=0.0
     )
