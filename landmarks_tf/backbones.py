@@ -98,6 +98,18 @@ def _mend_normalization(body: keras.Model) -> None:
             layer.finalize_state()
 
 
+def copy_weights(source: keras.Model, target: keras.Model) -> None:
+    """Gives a network of the same layers the weights of another.
+
+    `set_weights` alone leaves what a Normalization layer has derived from its own
+    (EfficientNet's first layer) as it was.
+    """
+    target.set_weights(source.get_weights())
+    for layer in target._flatten_layers(include_self=False):
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()
+
+
 def convert_images(images: keras.KerasTensor, mode: str) -> keras.KerasTensor:
     """Converts [0, 1] to what the backbone's own `preprocess_input` would give."""
     if mode == "tf":

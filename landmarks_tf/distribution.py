@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import keras
 import tensorflow as tf
 
+from landmarks_tf import backbones
 from landmarks_tf.hosts import Hosts
 
 
@@ -66,5 +67,5 @@ def on_this_host() -> Iterator[None]:
 def to_one_device(model: keras.Model) -> keras.Model:
     """Returns a model that was trained on several devices, as if trained on one."""
     copy = keras.models.clone_model(model)
-    copy.set_weights(model.get_weights())
+    backbones.copy_weights(model, copy)
     return copy

@@ -247,7 +247,7 @@ def _in_float32(model: keras.Model) -> keras.Model:
     if all(layer.compute_dtype == "float32" for layer in layers):
         return model
     rebuilt = keras.models.clone_model(model, clone_function=build, recursive=True)
-    rebuilt.set_weights(model.get_weights())
+    backbones.copy_weights(model, rebuilt)
     return rebuilt
 
 

@@ -4,9 +4,13 @@ import json
 import subprocess
 import sys
 
+import keras
+import numpy as np
 import pytest
 from conftest import ROOT
 from conftest import TOY_FLAGS
+
+from landmarks_tf import distribution
 
 TWO_DEVICES = """
 import sys
@@ -107,3 +111,12 @@ def test_a_run_on_two_devices_is_a_run_as_any_other(colored_dir, tmp_path):
     assert (
         "`batch_size` must divide by the 2 devices. Received: batch_size=5" in refused
     )
+
+
+def test_a_copy_on_one_device_normalizes_as_the_model_does():
+    images = np.random.default_rng(0).random((2, 4, 4, 3), np.float32)
+    model = keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Normalization()])
+    model.layers[0].adapt(images)
+    copy = distribution.to_one_device(model)
+    expected = model.predict(images, verbose=0)
+    np.testing.assert_array_equal(copy.predict(images, verbose=0), expected)

@@ -215,6 +215,24 @@ def test_a_model_of_mixed_precision_is_loaded_in_float32(tmp_path, policy, kind)
     np.testing.assert_allclose(model.predict(images, verbose=0), expected, atol=0.03)
 
 
+def test_a_model_of_mixed_precision_normalizes_as_before_when_loaded(tmp_path):
+    # As in EfficientNet: a backbone whose first layer has derived state.
+    images = np.random.default_rng(0).random((2, 4, 4, 3), np.float32)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        body = keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Normalization()])
+        body.layers[0].adapt(images)
+        model = keras.Sequential([body, keras.layers.Flatten()])
+        model.build((None, 4, 4, 3))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    model.save(tmp_path / "model.keras")
+    loaded = models.load_model(tmp_path / "model.keras", 48)
+    answers = loaded.predict(images, verbose=0)
+    expected = (images - images.mean((0, 1, 2))) / images.std((0, 1, 2))
+    np.testing.assert_allclose(answers, expected.reshape(2, 48), atol=0.03)
+
+
 class Doubling(keras.layers.Layer):
     def call(self, inputs):
         return 2 * inputs
