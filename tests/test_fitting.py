@@ -18,6 +18,8 @@ from landmarks_tf.checkpoints import Progress
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.options import TrainingOptions
 
+# Of scripts/, which coverage leaves out; counting would take half the time again.
+pytestmark = pytest.mark.no_cover
 OPTIONS = TrainingOptions(
     model="transfer",
     backbone_weights="none",

@@ -104,6 +104,7 @@ def preprocess_input(backbone, pixels):
     return sys.modules[constructor.__module__].preprocess_input(pixels)
 
 
+@pytest.mark.no_cover  # counting takes half the time of building again
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_backbone_receives_what_its_own_preprocessing_would_give(backbone):
     model = models.build_transfer_model(backbone, "none", (96, 96), 50)
