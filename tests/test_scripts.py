@@ -201,7 +201,7 @@ def test_a_killed_run_goes_on_and_repeats_from_its_own_flags(colored_dir, tmp_pa
     new.unlink()
     repeated_dir = tmp_path / "repeated"
     repeat = [f"--flagfile={output_dir}/run.flags", f"--output_dir={repeated_dir}"]
-    repeated = run_script("train", *repeat)
+    repeated = run_script("train", *repeat, "--formats=float32")
     assert repeated.returncode == 0, repeated.stderr
     names = ("history.csv", "labels.txt", "split.json")
     for name in names:
