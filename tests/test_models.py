@@ -104,7 +104,6 @@ def preprocess_input(backbone, pixels):
     return sys.modules[constructor.__module__].preprocess_input(pixels)
 
 
-@pytest.mark.no_cover  # counting takes half the time of building again
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_backbone_receives_what_its_own_preprocessing_would_give(backbone):
     model = models.build_transfer_model(backbone, "none", (96, 96), 50)
@@ -195,7 +194,6 @@ def test_a_model_that_does_not_fit_its_labels_is_refused(tmp_path):
         models.load_model(path, 4)
 
 
-@pytest.mark.no_cover  # counting takes half the time of building again
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 @pytest.mark.parametrize("kind", ["scratch", "transfer"])
 def test_a_model_of_mixed_precision_is_loaded_in_float32(tmp_path, policy, kind):

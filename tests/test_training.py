@@ -83,7 +83,6 @@ def kill_in_epoch(monkeypatch, number):
     )
 
 
-@pytest.mark.no_cover  # counting takes half the time again; others run the lines
 def test_a_killed_run_resumes_to_the_same_weights_and_history(
     photos, tmp_path, monkeypatch
 ):
