@@ -265,7 +265,9 @@ def fine_tune(
     Returns:
         the progress of both stages.
     """
-    trainable.set_weights(model.get_weights())
+    from landmarks_tf import backbones
+
+    backbones.copy_weights(model, trainable)
     print(
         f"the head is trained; fine-tuning from {options.fine_tuning_from}", flush=True
     )
