@@ -67,7 +67,8 @@ def fetch(url: str, path: Path, progress: Progress) -> None:
         try:
             _fetch_rest(url, path, progress)
         except urllib.error.HTTPError as error:
-            raise InvalidInput(f"{url}: the server says {error}") from error
+            with error:  # it holds the connection
+                raise InvalidInput(f"{url}: the server says {error}") from error
         except _BROKEN as error:
             reason = str(getattr(error, "reason", error))
         failures = 0 if _size(path) > before else failures + 1

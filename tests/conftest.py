@@ -1,20 +1,36 @@
 """Shared data: three coloured classes, and one run trained on them."""
 
+import contextlib
 import importlib
+import io
+import os
+import runpy
+import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from types import ModuleType
+from typing import IO
+from typing import TYPE_CHECKING
 
+import filelock
 import hypothesis
 import numpy as np
 import pytest
+from absl import app
 from absl import flags
 from PIL import Image
 
+if TYPE_CHECKING:
+    import keras
+
+# A worker a core: threads of their own would only wait for each other.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # The same examples in every run: a change that fails is the change that broke it.
 hypothesis.settings.register_profile("fixed", derandomize=True)
 hypothesis.settings.load_profile("fixed")
@@ -72,18 +88,101 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     return argname if isinstance(val, bytes) else None
 
 
-def run_script(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Runs scripts/<name>.py as a user would, from the project's root."""
+def start_script(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Runs scripts/<name>.py in a process of its own, for tests of how it starts."""
     command = [sys.executable, f"scripts/{name}.py", *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
+def run_script(
+    name: str, *arguments: object, stdin: bytes = b""
+) -> subprocess.CompletedProcess[str]:
+    """Runs scripts/<name>.py from the project's root, in this process.
+
+    Returns:
+        what the same command in a process of its own would: exit code and output,
+        native code's output too.
+    """
+    path = ROOT / "scripts" / f"{name}.py"
+    if "keras" in sys.modules:
+        sys.modules[
+            "keras"
+        ].utils.clear_session()  # layers are named as in a new process
+        # Once a process TensorFlow notes, uncaught, that there is no GPU.
+        sys.modules["tensorflow"].config.list_logical_devices()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_scripts_imported_anew())
+        stack.enter_context(contextlib.chdir(ROOT))
+        stack.enter_context(_signals_kept())
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setattr(sys, "argv", [f"scripts/{name}.py", *map(str, arguments)])
+        patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        out, err = (stack.enter_context(_captured(name)) for name in _STREAMS)
+        try:
+            runpy.run_path(str(path), run_name="__main__")
+            code = 0
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        said = (os.pread(file.fileno(), 2**24, 0).decode() for file in (out, err))
+        return subprocess.CompletedProcess(sys.argv, code, *said)
+
+
+_STREAMS = {"stdout": 1, "stderr": 2}
+
+
+@contextlib.contextmanager
+def _captured(name: str) -> Iterator[IO[bytes]]:
+    """Gives a file that takes a standard stream, of Python and of native code."""
+    getattr(sys, name).flush()
+    number = _STREAMS[name]
+    kept = os.dup(number)
+    with tempfile.TemporaryFile() as file, pytest.MonkeyPatch.context() as patch:
+        os.dup2(file.fileno(), number)
+        stream = open(number, "w", encoding="utf-8", closefd=False)
+        patch.setattr(sys, name, stream)
+        try:
+            yield file
+        finally:
+            os.dup2(kept, number)
+            os.close(kept)
+
+
+@contextlib.contextmanager
+def _signals_kept() -> Iterator[None]:
+    handlers = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _scripts_imported_anew() -> Iterator[None]:
+    """Gives scripts flags and modules of their own: two scripts may define one flag."""
+    app.define_help_flags()
+    before = set(flags.FLAGS)
+    own = {path.stem for path in (ROOT / "scripts").glob("*.py")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "scripts")
+        try:
+            yield
+        finally:
+            for name in set(flags.FLAGS) - before:
+                delattr(flags.FLAGS, name)
+            flags.FLAGS.unparse_flags()
+            for name in own & set(sys.modules):
+                del sys.modules[name]
+
+
 @pytest.fixture
-def import_script(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
+def import_script() -> Iterator[Callable[[str], ModuleType]]:
     """Imports a module of scripts/ into this process."""
-    monkeypatch.syspath_prepend(ROOT / "scripts")
-    flags.FLAGS.mark_as_parsed()
-    return importlib.import_module
+    with _scripts_imported_anew():
+        flags.FLAGS.mark_as_parsed()
+        yield importlib.import_module
 
 
 def draw(color: tuple[int, ...], rng: np.random.Generator) -> Image.Image:
@@ -105,6 +204,20 @@ def draw_classes(
             draw(chosen, rng).save(folder / name / f"{index:02}.jpg")
 
 
+def build_small_backbone(
+    weights: str | None, include_top: bool, input_shape: tuple[int | None, ...]
+) -> "keras.Model":
+    """Stands for a network of keras.applications where seconds count."""
+    import keras
+
+    images = outputs = keras.Input(input_shape)
+    for name in ("Conv1", "block_16_project", "Conv_1"):
+        layer = keras.layers.Conv2D(16, 3, 2, "same", use_bias=False, name=name)
+        outputs = keras.layers.BatchNormalization(name=f"{name}_bn")(layer(outputs))
+        outputs = keras.layers.ReLU()(outputs)
+    return keras.Model(images, outputs)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The user's own cache is left alone."""
@@ -114,29 +227,39 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def colored_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of a test run see."""
+    base_dir = tmp_path_factory.getbasetemp()
+    return base_dir.parent if "PYTEST_XDIST_WORKER" in os.environ else base_dir
+
+
+@pytest.fixture(scope="session")
+def colored_dir(shared_dir: Path) -> Path:
     """train/ and test/ of three colours, a PNG among them and a stray text file."""
-    rng = np.random.default_rng(0)
-    data_dir = tmp_path_factory.mktemp("colored photos")
-    draw_classes(data_dir / "train", 12, rng)
-    draw_classes(data_dir / "test", 5, rng)
-    draw(COLORS["0.red"], rng).save(data_dir / "train" / "0.red" / "extra.png")
-    (data_dir / "train" / "0.red" / "notes.txt").write_text("not a photo")
+    data_dir = shared_dir / "colored photos"
+    with filelock.FileLock(shared_dir / "colored.lock"):
+        if not data_dir.exists():
+            rng = np.random.default_rng(0)
+            draw_classes(data_dir / "train", 12, rng)
+            draw_classes(data_dir / "test", 5, rng)
+            draw(COLORS["0.red"], rng).save(data_dir / "train" / "0.red" / "extra.png")
+            (data_dir / "train" / "0.red" / "notes.txt").write_text("not a photo")
     return data_dir
 
 
 @pytest.fixture(scope="session")
-def run_dir(colored_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run_dir(colored_dir: Path, shared_dir: Path) -> Path:
     """The run folder of scripts/train.py on the coloured classes. Read only."""
-    output_dir = tmp_path_factory.mktemp("runs") / "toy run"
-    assert not output_dir.exists()
-    result = run_script(
-        "train",
-        *TOY_FLAGS,
-        f"--data_dir={colored_dir}",
-        f"--output_dir={output_dir}",
-        "--min_accuracy=0.8",
-    )
-    assert result.returncode == 0, result.stderr
-    (output_dir / "log.txt").write_text(result.stdout)
+    output_dir = shared_dir / "runs" / "toy run"
+    with filelock.FileLock(shared_dir / "run.lock"):
+        if not output_dir.exists():
+            result = run_script(
+                "train",
+                *TOY_FLAGS,
+                f"--data_dir={colored_dir}",
+                f"--output_dir={output_dir}",
+                "--min_accuracy=0.8",
+            )
+            assert result.returncode == 0, result.stderr
+            (output_dir / "log.txt").write_text(result.stdout)
     return output_dir

@@ -14,9 +14,12 @@ pytest.importorskip("gradio", reason='needs pip install -e ".[app]"')
 browser_page = pytest.importorskip("landmarks_tf.browser_page")
 
 # Gradio 6.31 leaves event loops open, which Python tells of when it clears them away.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
-)
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.filterwarnings(
+        "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+    ),
+]
 
 NAMES = ("0.Eiffel_Tower", "1.<b>Petra</b>", "2.Stone*henge*")
 

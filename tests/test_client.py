@@ -1,12 +1,9 @@
-"""The TFLite files in MediaPipe, the client that phones have.
-
-Runs where CLIENT_PYTHON names a Python with mediapipe, as `.ci/run` does.
-"""
+"""The TFLite files in MediaPipe, the client that phones have."""
 
 import json
-import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +16,7 @@ from landmarks_tf import models
 from landmarks_tf import run_folder
 from landmarks_tf.prediction import load_classifier
 
-CLIENT_PYTHON = os.environ.get("CLIENT_PYTHON")
-pytestmark = pytest.mark.skipif(
-    not CLIENT_PYTHON, reason="CLIENT_PYTHON names no Python with mediapipe"
-)
+pytestmark = pytest.mark.long
 FORMATS = ("float32", "float16", "dynamic_range", "int8")
 
 
@@ -50,7 +44,7 @@ def exported(run_dir, tmp_path_factory):
 
 def ask(model, photos):
     result = subprocess.run(
-        [str(CLIENT_PYTHON), Path(__file__).with_name("mediapipe_client.py"), model],
+        [sys.executable, Path(__file__).with_name("mediapipe_client.py"), model],
         input="\n".join(map(str, photos)),
         capture_output=True,
         text=True,

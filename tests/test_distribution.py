@@ -85,6 +85,7 @@ def run_on_two_devices(program, *arguments, code=0):
     return result.stderr if code else result.stdout
 
 
+@pytest.mark.long
 def test_two_devices_learn_what_one_learns_in_20_steps(tmp_path):
     result = json.loads(run_on_two_devices(TRAIN, tmp_path))
     assert result["devices"] == 2
@@ -94,6 +95,7 @@ def test_two_devices_learn_what_one_learns_in_20_steps(tmp_path):
     assert losses[-1] < losses[0] - 0.02
 
 
+@pytest.mark.long
 def test_a_run_on_two_devices_is_a_run_as_any_other(colored_dir, tmp_path):
     output_dir = tmp_path / "run"
     flags = [

@@ -19,7 +19,10 @@ def write(model, name, path, photos=()):
     next(exporting.write_attempts(model, NAMES, name, path, photos))
 
 
-@pytest.fixture(scope="module", params=["scratch", "transfer"])
+@pytest.fixture(
+    scope="module",
+    params=["scratch", pytest.param("transfer", marks=pytest.mark.long)],
+)
 def exported(request, colored_dir, tmp_path_factory):
     """(model, folder of its exports) of an untrained network that has opinions."""
     keras.utils.set_random_seed(0)

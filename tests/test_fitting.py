@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import build_small_backbone
 from shard_fixture import flip_a_bit
 from shard_fixture import make_shards
 from shard_fixture import rewrite
@@ -35,19 +36,10 @@ class Killed(BaseException):
     """As a signal would, passes every `except Exception`."""
 
 
-def build_backbone(weights, include_top, input_shape):
-    images = outputs = keras.Input(input_shape)
-    for name in ("Conv1", "block_16_project", "Conv_1"):
-        layer = keras.layers.Conv2D(16, 3, 2, "same", use_bias=False, name=name)
-        outputs = keras.layers.BatchNormalization(name=f"{name}_bn")(layer(outputs))
-        outputs = keras.layers.ReLU()(outputs)
-    return keras.Model(images, outputs)
-
-
 @pytest.fixture(autouse=True)
 def small_backbone(monkeypatch):
     """Spares the minutes that MobileNetV2 takes; test_scripts.py trains it."""
-    monkeypatch.setattr(keras.applications, "MobileNetV2", build_backbone)
+    monkeypatch.setattr(keras.applications, "MobileNetV2", build_small_backbone)
 
 
 def build_model(size=None):

@@ -4,8 +4,6 @@ import contextlib
 import csv
 import dataclasses
 import errno
-import importlib
-import importlib.util
 import json
 import os
 import signal
@@ -13,7 +11,6 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from absl import flags
@@ -91,11 +88,9 @@ VARIABLES = {
 
 
 @pytest.fixture
-def hosting(monkeypatch):
-    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "scripts")
-    flags.FLAGS.mark_as_parsed()
+def hosting(import_script, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
-    return importlib.import_module("hosting")
+    return import_script("hosting")
 
 
 def place(**changed):
@@ -107,9 +102,7 @@ def place(**changed):
 
 @pytest.fixture
 def options():
-    yield TrainingOptions()
-    for name in ("coordinator_address", "num_hosts", "host_index"):
-        flags.FLAGS[name].value = None
+    return TrainingOptions()
 
 
 @pytest.mark.parametrize(
@@ -307,10 +300,7 @@ def load_losses(output_dir):
     return [[float(row["loss"]), float(row["val_loss"])] for row in rows]
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("jax") is None,
-    reason="JAX is not installed: [distributed]",
-)
+@pytest.mark.long
 def test_two_hosts_of_which_one_was_killed_learn_what_one_learns(
     colored_dir, tmp_path, start
 ):

@@ -10,6 +10,7 @@ from landmarks_tf import prediction
 from landmarks_tf.errors import InvalidInput
 
 pytest.importorskip("apache_beam", reason='needs pip install -e ".[beam]"')
+pytestmark = pytest.mark.long
 
 import other_store  # noqa: E402
 from other_store import other  # noqa: E402

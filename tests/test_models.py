@@ -104,7 +104,17 @@ def preprocess_input(backbone, pixels):
     return sys.modules[constructor.__module__].preprocess_input(pixels)
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
+# One of each kind; the others take a minute together.
+QUICK = ("MobileNetV2", "ResNet50", "EfficientNetB0")
+
+
+@pytest.mark.parametrize(
+    "backbone",
+    [
+        pytest.param(name, marks=() if name in QUICK else pytest.mark.long)
+        for name in BACKBONES
+    ],
+)
 def test_backbone_receives_what_its_own_preprocessing_would_give(backbone):
     model = models.build_transfer_model(backbone, "none", (96, 96), 50)
     assert model.count_params() == TRANSFER_PARAMETERS[backbone]

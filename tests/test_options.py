@@ -1,8 +1,5 @@
 import dataclasses
-import importlib.util
 import re
-import sys
-from pathlib import Path
 
 import pytest
 from absl import flags
@@ -10,8 +7,6 @@ from absl import flags
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.options import CHOICES
 from landmarks_tf.options import TrainingOptions
-
-SCRIPTS = Path(__file__).parents[1] / "scripts"
 
 
 @pytest.mark.parametrize(
@@ -154,10 +149,8 @@ def test_fine_tuning_is_a_run_of_its_own_length_and_rate():
     assert stage.label_smoothing == 0.1
 
 
-def test_every_field_has_a_flag_with_its_default_and_help(monkeypatch):
-    monkeypatch.setattr(sys, "path", [str(SCRIPTS), *sys.path])
-    spec = importlib.util.spec_from_file_location("train", SCRIPTS / "train.py")
-    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+def test_every_field_has_a_flag_with_its_default_and_help(import_script):
+    import_script("train")
     for field in dataclasses.fields(TrainingOptions):
         flag = flags.FLAGS[field.name]
         default = flag.default

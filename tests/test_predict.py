@@ -121,14 +121,15 @@ def test_the_table_fits_the_terminal(run_dir, tmp_path):
 def test_patterns_and_stdin(run_dir, colored_dir):
     pattern = f"{colored_dir}/test/[02]*/00.jpg"
     green = (colored_dir / "test/1.green/00.jpg").read_bytes()
-    command = [sys.executable, "scripts/predict.py", f"--model={run_dir / TFLITE}"]
-    result = subprocess.run(
-        [*command, "--output=json", pattern, "-"],
-        cwd=ROOT,
-        input=green,
-        capture_output=True,
+    result = run_script(
+        "predict",
+        f"--model={run_dir / TFLITE}",
+        "--output=json",
+        pattern,
+        "-",
+        stdin=green,
     )
-    assert (result.returncode, result.stderr) == (0, b"")
+    assert (result.returncode, result.stderr) == (0, "")
     records = [json.loads(line) for line in result.stdout.splitlines()]
     assert [record["landmarks"][0]["name"] for record in records] == [
         "red",

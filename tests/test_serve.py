@@ -24,6 +24,7 @@ from PIL import Image
 import landmarks_tf
 
 pytest.importorskip("gradio", reason='needs pip install -e ".[app]"')
+pytestmark = pytest.mark.long
 CHROMIUM = os.environ.get("CHROMIUM") or next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
     None,

@@ -9,6 +9,7 @@ import pytest
 from landmarks_tf.errors import InvalidInput
 
 pytest.importorskip("apache_beam", reason='needs pip install -e ".[beam]"')
+pytestmark = pytest.mark.long
 
 from other_store import other  # noqa: E402
 

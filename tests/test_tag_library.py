@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 from conftest import ROOT
 from conftest import run_script
+from conftest import start_script
 from PIL import Image
 
 pytest.importorskip("apache_beam", reason='needs pip install -e ".[beam]"')
+pytestmark = pytest.mark.long
 from landmarks_tf import tag_folder  # noqa: E402
 
 MODEL = "model_float32.tflite"
@@ -86,7 +88,7 @@ def list_tags(folder):
 def test_two_workers_give_the_answers_of_predict_py(run_dir, photos_dir, tmp_path):
     job = [f"--model={run_dir}", f"--photos={photos_dir}", f"--output_dir={tmp_path}"]
     job += ["--photos_per_shard=25", "--num_workers=2", "--top_k=2"]
-    result = run_script("tag_library", *job)
+    result = start_script("tag_library", *job)
     assert (result.returncode, result.stderr) == (0, "")
     assert re.fullmatch(
         rf"{tmp_path}: 60 photos tagged and 2 bad in 3 shards, 0 were there already; "
@@ -106,7 +108,7 @@ def test_two_workers_give_the_answers_of_predict_py(run_dir, photos_dir, tmp_pat
         expected = [line for line in lines if ('"error"' in line) == (kind == "bad")]
         assert len(expected) == number
         assert "".join(path.read_text() for path in paths) == "".join(expected)
-    result = run_script("tag_library", *job)
+    result = start_script("tag_library", *job)
     assert "0 photos tagged and 0 bad in 0 shards, 3 were there" in result.stdout
 
 

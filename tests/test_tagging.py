@@ -16,6 +16,7 @@ from landmarks_tf.classifier import Classifier
 from landmarks_tf.errors import InvalidInput
 
 pytest.importorskip("apache_beam", reason='needs pip install -e ".[beam]"')
+pytestmark = pytest.mark.long
 
 from apache_beam.options.pipeline_options import PipelineOptions  # noqa: E402
 from other_store import other  # noqa: E402

@@ -1,15 +1,15 @@
 """What scripts/watching.py makes of a pipeline's end."""
 
-import sys
 import threading
-from pathlib import Path
 
 import pytest
 
 from landmarks_tf.errors import InvalidInput
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
-import watching  # noqa: E402
+
+@pytest.fixture
+def watching(import_script):
+    return import_script("watching")
 
 
 class NoFolder:
@@ -21,12 +21,12 @@ def hook(monkeypatch):
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
 
 
-def test_what_a_pipeline_returns_comes_back():
+def test_what_a_pipeline_returns_comes_back(watching):
     assert watching.watch(lambda: {"tags": 3}, NoFolder(), True) == {"tags": 3}
 
 
 @pytest.mark.parametrize("kind", ["OSError", "PermissionError", "InvalidInput"])
-def test_a_full_disk_is_told_in_a_line(kind):
+def test_a_full_disk_is_told_in_a_line(watching, kind):
     def run():
         raise RuntimeError(
             "Traceback (most recent call last):\n  File ...\n"
@@ -38,12 +38,12 @@ def test_a_full_disk_is_told_in_a_line(kind):
     assert str(raised.value) == "[Errno 28] No space left [while running 'Write']"
 
 
-def test_a_defect_keeps_its_traceback():
+def test_a_defect_keeps_its_traceback(watching):
     with pytest.raises(ZeroDivisionError):
         watching.watch(lambda: 1 / 0, NoFolder(), True)
 
 
-def test_a_killed_worker_ends_the_wait():
+def test_a_killed_worker_ends_the_wait(watching):
     """Beam's own thread for a worker ends with an error, and its pipeline never."""
     never = threading.Event()
 
