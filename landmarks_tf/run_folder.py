@@ -46,9 +46,6 @@ EXACT_EXPORTS = ("saved_model", "float32")
 CHECKPOINTS = "checkpoints"
 PIXELS = "pixels"
 
-# Only of a run on shards: those of its photos that are files.
-PHOTOS = "photos"
-
 
 def unfinished_dir(output_dir: Path) -> Path:
     """Returns where a run is written until it is whole."""
@@ -66,6 +63,8 @@ def is_finished(output_dir: Path) -> bool:
 def begin(output_dir: Path, resume: bool, overwrite: bool) -> Path:
     """Returns the folder to write a run in, which is moved into place by `publish`.
 
+    It is locked until then, or until `give_back`.
+
     Raises:
         InvalidInput: if a run is there and neither flag says what to do with it, if
             something else is there that is not to be overwritten, or if another
@@ -76,21 +75,25 @@ def begin(output_dir: Path, resume: bool, overwrite: bool) -> Path:
     if overwrite and output_dir.exists() and not _is_replaceable(output_dir):
         raise InvalidInput(f"{output_dir} is not a run folder: it is not overwritten")
     unfinished = unfinished_dir(output_dir)
+    is_stopped = (unfinished / CHECKPOINTS).exists()
     if unfinished.exists():
         folder_lock.hold(unfinished)
-    if (unfinished / CHECKPOINTS).exists():
-        if resume:
-            _remove_leftovers(unfinished)
-            return unfinished
-        if not overwrite:
+    try:
+        if is_stopped and not resume and not overwrite:
             raise InvalidInput(
                 f"{unfinished} holds a run that was stopped: go on with --resume, or "
                 "start again with --overwrite"
             )
-    if output_dir.exists() and not overwrite:
-        raise InvalidInput(
-            f"{output_dir} exists: choose another --output_dir or pass --overwrite"
-        )
+        if output_dir.exists() and not overwrite and not (is_stopped and resume):
+            raise InvalidInput(
+                f"{output_dir} exists: choose another --output_dir or pass --overwrite"
+            )
+    except InvalidInput:
+        give_back(output_dir)
+        raise
+    if is_stopped and resume:
+        _remove_leftovers(unfinished)
+        return unfinished
     unfinished.mkdir(parents=True, exist_ok=True)
     folder_lock.hold(unfinished)
     for path in unfinished.iterdir():
@@ -100,10 +103,15 @@ def begin(output_dir: Path, resume: bool, overwrite: bool) -> Path:
     return unfinished
 
 
+def give_back(output_dir: Path) -> None:
+    """Lets other programs go on with the run that was begun for `output_dir`."""
+    folder_lock.release(unfinished_dir(output_dir))
+
+
 def publish(output_dir: Path) -> None:
     """Moves a run that is whole into place, over an older one if there is one."""
+    give_back(output_dir)
     unfinished = unfinished_dir(output_dir)
-    folder_lock.release(unfinished)
     _replace(unfinished, output_dir)
     tidy(output_dir)
 

@@ -4,8 +4,10 @@ import re
 import subprocess
 import sys
 
+import filelock
 import pytest
 
+from landmarks_tf import folder_lock
 from landmarks_tf import run_folder
 from landmarks_tf.errors import InvalidInput
 
@@ -135,6 +137,16 @@ def test_two_programs_do_not_write_one_run(output_dir, how):
     (unfinished / run_folder.METRICS).write_text("{}")
     run_folder.publish(output_dir)
     assert [path.name for path in output_dir.iterdir()] == [run_folder.METRICS]
+
+
+def test_a_run_that_is_refused_or_given_back_is_open_to_others(output_dir):
+    unfinished = stop_half_way(output_dir)
+    run_folder.give_back(output_dir)
+    with pytest.raises(InvalidInput, match="holds a run that was stopped"):
+        run_folder.begin(output_dir, resume=False, overwrite=False)
+    other = filelock.FileLock(unfinished / folder_lock.LOCK)
+    with other.acquire(timeout=0):
+        pass
 
 
 def test_resume_and_overwrite_exclude_each_other(output_dir):
