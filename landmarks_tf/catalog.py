@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 from landmarks_tf import wording
 from landmarks_tf.errors import InvalidInput
-from landmarks_tf.shard_set import ShardSet
 
 PHOTO_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
 
@@ -39,14 +38,12 @@ class Catalog:
         splits: photos by split name, each sorted by path.
         ignored: relative paths of what else is there: files that are hidden, have no
             photo's suffix or lie in no class, and folders, which end with a slash.
-        shards: where the photos of `train` are, in this order, if they are no files.
     """
 
     data_dir: Path
     class_names: tuple[str, ...]
     splits: Mapping[str, tuple[Photo, ...]]
     ignored: tuple[str, ...] = ()
-    shards: ShardSet | None = None
 
     def absolute_paths(self, split: str) -> list[str]:
         """Returns the files of a split, in the order of its photos."""
@@ -89,15 +86,6 @@ class Catalog:
         """Raises InvalidInput if a class has no photo in a split."""
         for name in self.classes_without(split):
             raise InvalidInput(f"no photos of class {name} in {self.data_dir}")
-
-    def only_files(self) -> "Catalog":
-        """Returns the catalog less the training photos that are in shards alone."""
-        gone = [
-            photo.path
-            for photo in self.splits.get("train", ())
-            if not (self.data_dir / photo.path).is_file()
-        ]
-        return replace(self.without(frozenset(gone)), shards=None)
 
     def without(self, paths: Collection[str]) -> "Catalog":
         """Returns the catalog less some relative paths."""

@@ -14,8 +14,7 @@ NUM_PREFETCHED = 2
 
 
 def chain_epochs(
-    shuffle: Callable[[tf.Tensor], tf.data.Dataset],
-    num_examples: int,
+    examples: tf.data.Dataset,
     load: Callable[[tf.data.Dataset, tf.Tensor, int], tf.data.Dataset],
     options: TrainingOptions,
     initial_epoch: int,
@@ -26,8 +25,7 @@ def chain_epochs(
     It is traced once for each size of images, which Keras's CutMix has to know.
 
     Args:
-        shuffle: from the number of an epoch to its examples, as `shuffle_all` does.
-        num_examples: of an epoch.
+        examples: of an epoch; all fit in memory.
         load: from (place in the epoch, example), number of the epoch and size of images
             to batches, of `options.batch_size` or a host's share of it.
         options: of the run.
@@ -40,7 +38,10 @@ def chain_epochs(
         # else depend on whether and when the program set the global one. TensorFlow
         # compares it with 0 and then takes a tensor for a truth value.
         tf.random.set_seed(options.seed + 1)
-        own = take_share(shuffle(epoch).enumerate(), options.batch_size, hosts)
+        shuffled = examples.shuffle(
+            len(examples), seed=epoch, reshuffle_each_iteration=False
+        )
+        own = take_share(shuffled.enumerate(), options.batch_size, hosts)
         return load(own, epoch, size)
 
     stretches = []
@@ -51,15 +52,10 @@ def chain_epochs(
         stretches.append(numbers.flat_map(functools.partial(one_epoch, size=size)))
     dataset = functools.reduce(tf.data.Dataset.concatenate, stretches)
     num_epochs = options.epochs - initial_epoch
-    steps = count_steps(num_examples, options.batch_size, hosts) * num_epochs
+    steps = count_steps(len(examples), options.batch_size, hosts) * num_epochs
     # Of a flat_map TensorFlow cannot tell by itself how long it is.
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
     return dataset.prefetch(NUM_PREFETCHED)
-
-
-def shuffle_all(examples: tf.data.Dataset, epoch: tf.Tensor) -> tf.data.Dataset:
-    """Returns examples, all of which fit in memory, in the order of an epoch."""
-    return examples.shuffle(len(examples), seed=epoch, reshuffle_each_iteration=False)
 
 
 def count_steps(num_examples: int, batch_size: int, hosts: Hosts = ALONE) -> int:

@@ -38,7 +38,7 @@ def extract_features(
 
     Args:
         extractor: from images to features `[batch, num_features]`.
-        contents: for each photo a hash of its bytes, or of them and a view's seed.
+        contents: for each photo a hash of its bytes.
         make_images: from the indices of photos to batches of the contract's images, in
             the same order, each with something else.
         database: file of the memory; default: in the user's cache folder.
@@ -67,23 +67,6 @@ def extract_features(
             progress(len(batch))
     flat = b"".join(vectors[key] for key in keys)
     return np.frombuffer(flat, np.float32).reshape(len(keys), -1)
-
-
-def choose_view_seeds(content: str, num_views: int, seed: int) -> list[int]:
-    """Returns what `pipeline.make_dataset` needs to show views of a photo.
-
-    Args:
-        content: a hash of the photo's bytes and the kind of views: each photo has
-            crops of its own.
-        num_views: how many.
-        seed: of the run.
-
-    Returns:
-        0, which is the photo itself, and a positive number for each further view.
-    """
-    texts = [f"{content} {seed} {view}".encode() for view in range(1, num_views)]
-    digests = [hashlib.sha256(text).digest() for text in texts]
-    return [0, *(int.from_bytes(digest[:7]) + 1 for digest in digests)]
 
 
 def digest_extractor(extractor: keras.Model) -> bytes:

@@ -24,10 +24,8 @@ CHOICES = {
 _COUNTS = (
     "image_size",
     "batch_size",
-    "cached_views",
     "epochs",
     "patience_epochs",
-    "shuffle_buffer",
 )
 _NOT_NEGATIVE = (
     "network_size",
@@ -60,7 +58,6 @@ class TrainingOptions:
     batch_size: int = 8
     augmentation: str = "none"
     mixing: str = "none"
-    cached_views: int = 8
     epochs: int = 30
     learning_rate: float = 2e-4
     learning_rate_schedule: str = "constant"
@@ -74,7 +71,6 @@ class TrainingOptions:
     fine_tuning_from: str = ""
     teacher: str = ""
     mixed_precision: str = "none"
-    shuffle_buffer: int = 2048
     seed: int = 0
     validation_fraction: float = 0.1
     test_fraction: float = 0.2
@@ -116,13 +112,6 @@ class TrainingOptions:
         return tuple(
             sizes[epoch * len(sizes) // self.epochs] for epoch in range(self.epochs)
         )
-
-    @property
-    def largest_shown_size(self) -> int:
-        """The height and width of its largest training images, in pixels."""
-        # A frozen backbone sees them at its own size, whatever it is fine-tuned at.
-        extracted = self.image_size if self.model == "transfer" else 0
-        return max(extracted, *self.epoch_sizes)
 
     @property
     def fine_tuning(self) -> "TrainingOptions":
@@ -167,12 +156,10 @@ class TrainingOptions:
         if not self.fine_tuning_epochs:
             wanted = "'' with a transfer model whose fine_tuning_epochs are 0"
             self._require("teacher", not self.teacher, wanted)
+            wanted = f"'none' without fine-tuning: {self.backbone} sees each photo once"
+            self._require("augmentation", self.augmentation == "none", wanted)
         elif self.training_sizes:
             self._check_training_sizes(self.fine_tuning_epochs)
-        if self.augmentation != "none" and not self.fine_tuning_epochs:
-            is_enough = self.cached_views >= 2
-            wanted = "at least 2 with augmentation: the first view is the photo"
-            self._require("cached_views", is_enough, wanted)
 
     def _check_scratch(self) -> None:
         name = "network_size" if self.network_size else "image_size"

@@ -1,9 +1,7 @@
 """tf.data: from photo files to batches of the contract's images and labels."""
 
-import functools
 import math
 import os
-from collections import Counter
 from collections.abc import Callable
 from collections.abc import Sequence
 
@@ -14,7 +12,6 @@ from landmarks_tf import augmentation
 from landmarks_tf import epochs
 from landmarks_tf import graph_preprocessing
 from landmarks_tf import pixel_cache
-from landmarks_tf import shard_records
 from landmarks_tf.catalog import Catalog
 from landmarks_tf.hosts import ALONE
 from landmarks_tf.hosts import Hosts
@@ -33,34 +30,23 @@ def make_dataset(
     image_size: ImageSize,
     batch_size: int,
     cache: PixelCache | None = None,
-    view_seeds: Sequence[int] | None = None,
-    view_augmentation: str = "crop_flip",
 ) -> tf.data.Dataset:
     """Returns every photo of a split once, in the split's order, for evaluation.
 
     Args:
         photos: the catalog.
-        split: a name of its splits; of training photos in shards some may be left out,
-            and others be there several times, one after the other.
+        split: a name of its splits.
         image_size: (height, width) in pixels, or one integer for a square.
         batch_size: photos a batch.
         cache: where decoded photos are kept for the next time through.
-        view_seeds: for each photo of which view is shown; 0 for the photo itself.
-        view_augmentation: what kind of views, as in `augmentation.random_view`.
 
     Returns:
         batches of (images float32 `[batch, height, width, 3]`, RGB, in [0, 1], labels
         int32 `[batch]`); the last batch holds what is left.
     """
-    if photos.shards and split == "train":
-        examples = _chosen_records(photos)
-        load_pixels = _pixel_loader(image_size, None, tf.identity)
-    else:
-        examples = _examples(photos, split, image_size, cache)
-        load_pixels = _pixel_loader(image_size, cache)
+    examples = _examples(photos, split, image_size, cache)
+    load_pixels = _pixel_loader(image_size, cache)
     pixels = examples.map(load_pixels, num_parallel_calls=_NUM_PARALLEL)
-    if view_seeds is not None:
-        pixels = _views(pixels, view_seeds, view_augmentation)
     return _batches(pixels, batch_size).prefetch(epochs.NUM_PREFETCHED)
 
 
@@ -119,9 +105,7 @@ def make_training_dataset(
 
     The order of an epoch and its random views depend on the seed and its number
     alone, so that a resumed run sees what the run that was never stopped would have
-    seen, and several hosts what one would have. Of photos in shards, which nothing is
-    kept of, it is the shards that are shuffled, and then the photos within a buffer of
-    `options.shuffle_buffer`.
+    seen, and several hosts what one would have.
 
     Args:
         photos: the catalog.
@@ -140,13 +124,8 @@ def make_training_dataset(
 
     mixers, num_classes = augmentation.build_mixers(), len(photos.class_names)
     num_photos = len(photos.splits["train"])
-    if photos.shards:
-        shuffle = functools.partial(_shuffle_records, photos, options)
-        load_pixels = _pixel_loader(options.decoded_size, None, tf.identity)
-    else:
-        examples = _examples(photos, "train", options.decoded_size, cache)
-        shuffle = functools.partial(epochs.shuffle_all, examples)
-        load_pixels = _pixel_loader(options.decoded_size, cache)
+    examples = _examples(photos, "train", options.decoded_size, cache)
+    load_pixels = _pixel_loader(options.decoded_size, cache)
     steps = epochs.count_steps(num_photos, options.batch_size, hosts)
 
     # Names are shuffled, not images: the buffer holds all of them.
@@ -164,7 +143,7 @@ def make_training_dataset(
             batches = _mixed(batches, mixers, num_classes, options, epoch, steps, hosts)
         return batches
 
-    return epochs.chain_epochs(shuffle, num_photos, load, options, initial_epoch, hosts)
+    return epochs.chain_epochs(examples, load, options, initial_epoch, hosts)
 
 
 def make_feature_dataset(
@@ -192,24 +171,18 @@ def make_feature_training_dataset(
     """Returns epochs as `make_training_dataset` does, of features in their place.
 
     Args:
-        features: float32 `[num_photos, num_views, num_features]`; an epoch shows one
-            view of each photo.
+        features: float32 `[num_photos, num_features]`.
         labels: of the photos.
         options: of the run.
         initial_epoch: the first to come.
     """
     examples = _feature_examples(features, labels)
-    num_views = features.shape[1]
 
     def load(shuffled: tf.data.Dataset, epoch: tf.Tensor, size: int) -> tf.data.Dataset:
-        def choose(place: tf.Tensor, example: tuple) -> tuple:
-            # The place is random already, and another in each epoch.
-            return example[0][(epoch + place) % num_views], example[1]
+        del epoch, size
+        return shuffled.map(lambda place, example: example).batch(options.batch_size)
 
-        return shuffled.map(choose).batch(options.batch_size)
-
-    shuffle = functools.partial(epochs.shuffle_all, examples)
-    return epochs.chain_epochs(shuffle, len(examples), load, options, initial_epoch)
+    return epochs.chain_epochs(examples, load, options, initial_epoch)
 
 
 def _feature_examples(features: np.ndarray, labels: Sequence[int]) -> tf.data.Dataset:
@@ -232,65 +205,16 @@ def _examples(
     return tf.data.Dataset.from_tensor_slices(columns)
 
 
-def _parse_records(records: tf.data.Dataset, photos: Catalog) -> tf.data.Dataset:
-    """Returns (bytes, empty key, label) of each record; as many as are in `train`."""
-
-    def parse(record: tf.Tensor) -> tuple:
-        values = shard_records.parse_record(record, len(photos.class_names))
-        return values["photo"], "", values["label"]
-
-    whole = tf.data.experimental.assert_cardinality(len(photos.splits["train"]))
-    return records.map(parse, num_parallel_calls=_NUM_PARALLEL).apply(whole)
-
-
-def _shuffle_records(
-    photos: Catalog, options: TrainingOptions, epoch: tf.Tensor
-) -> tf.data.Dataset:
-    """Returns the training photos in shards, as `_parse_records` does, of an epoch."""
-    paths = photos.shards.paths("train") if photos.shards else []
-    shuffled = epochs.shuffle_all(tf.data.Dataset.from_tensor_slices(paths), epoch)
-    records = shard_records.stream_records(shuffled).shuffle(
-        options.shuffle_buffer, seed=epoch, reshuffle_each_iteration=False
-    )
-    return _parse_records(records, photos)
-
-
-def _chosen_records(photos: Catalog) -> tf.data.Dataset:
-    """Returns what `_parse_records` does of the photos of `train`, in their order.
-
-    All shards are read, but only these photos decoded.
-    """
-    counts = Counter(os.fsencode(photo.path) for photo in photos.splits["train"])
-    initializer = tf.lookup.KeyValueTensorInitializer(
-        tf.constant(list(counts), tf.string), tf.constant([*counts.values()], tf.int64)
-    )
-    table = tf.lookup.StaticHashTable(initializer, default_value=0)
-
-    def repeat(record: tf.Tensor) -> tf.data.Dataset:
-        values = shard_records.parse_record(record, len(photos.class_names))
-        count = table.lookup(values["path"])
-        return tf.data.Dataset.from_tensors(record).repeat(count)
-
-    paths = photos.shards.paths("train") if photos.shards else []
-    files = tf.data.Dataset.from_tensor_slices(paths)
-    chosen = shard_records.stream_records(files, num_open=1).flat_map(repeat)
-    return _parse_records(chosen, photos)
-
-
 def _pixel_loader(
-    image_size: ImageSize,
-    cache: PixelCache | None,
-    read: Callable[[tf.Tensor], tf.Tensor] = tf.io.read_file,
+    image_size: ImageSize, cache: PixelCache | None
 ) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple]:
-    """Returns what turns an example of `_examples` into (uint8 image, label).
-
-    `read` makes bytes of what its first part is.
-    """
+    """Returns what turns an example of `_examples` into (uint8 image, label)."""
     height_width = as_image_size(image_size)
 
-    def load(source: tf.Tensor, key: tf.Tensor, label: tf.Tensor) -> tuple:
+    def load(path: tf.Tensor, key: tf.Tensor, label: tf.Tensor) -> tuple:
         def decode() -> tf.Tensor:
-            return graph_preprocessing.preprocess(read(source), height_width)
+            contents = tf.io.read_file(path)
+            return graph_preprocessing.preprocess(contents, height_width)
 
         if cache is None:
             return decode(), label
@@ -330,25 +254,6 @@ def _mixed(
         )
 
     return batches.enumerate().map(mix, num_parallel_calls=_NUM_PARALLEL)
-
-
-def _views(pixels: tf.data.Dataset, seeds: Sequence[int], kind: str) -> tf.data.Dataset:
-    """Takes the view of each image that its seed says."""
-
-    def look(example: tuple, seed: tf.Tensor) -> tuple:
-        image, label = example
-        view = tf.cond(
-            seed == 0,
-            lambda: image,
-            lambda: augmentation.random_view(
-                image, tf.stack([seed, 0]), kind, image.shape[:2]
-            ),
-        )
-        return view, label
-
-    numbers = tf.data.Dataset.from_tensor_slices(tf.constant(seeds, tf.int64))
-    pairs = tf.data.Dataset.zip(pixels, numbers)
-    return pairs.map(look, num_parallel_calls=_NUM_PARALLEL)
 
 
 def _batches(pixels: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:

@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from landmarks_tf import run_folder
 from landmarks_tf.catalog import Catalog
 from landmarks_tf.catalog import Photo
 from landmarks_tf.errors import InvalidInput
@@ -31,17 +30,10 @@ def hash_photos(catalog: Catalog) -> dict[str, str]:
 def write_split(
     path: Path, catalog: Catalog, hashes: Mapping[str, str], skipped: Mapping[str, str]
 ) -> None:
-    """Writes the text of `format_split` as `split.json`."""
-    text = format_split(catalog, hashes, skipped)
-    path.write_text(text, encoding="utf-8")
-
-
-def format_split(
-    catalog: Catalog, hashes: Mapping[str, str], skipped: Mapping[str, str]
-) -> str:
-    """Returns `split.json`: relative path and content hash of each split's photos.
+    """Writes `split.json`: relative path and content hash of each split's photos.
 
     Args:
+        path: the file.
         catalog: with its three splits.
         hashes: content hash by path.
         skipped: reason by path of the photos that were left out.
@@ -51,30 +43,7 @@ def format_split(
         paths = [photo.path for photo in catalog.splits[split]]
         record[split] = {path: hashes[path] for path in paths}
     record["skipped"] = dict(skipped)
-    if catalog.shards:
-        record["manifest_sha256"] = catalog.shards.sha256
-    return json.dumps(record, indent=1) + "\n"
-
-
-def parse_split(
-    text: bytes, path: str, class_names: Sequence[str]
-) -> tuple[Catalog, dict[str, str], dict[str, str]]:
-    """Reads the bytes of a `split.json`, and compares them with nothing.
-
-    Args:
-        text: the bytes.
-        path: where they are from, for messages.
-        class_names: of the labels.
-
-    Returns:
-        the catalog, the content hash by path, and the reason by path of the photos that
-        were left out.
-    """
-    record = _parse_record(text, path)
-    hashes = {
-        file: digest for split in SPLITS for file, digest in record[split].items()
-    }
-    return _list(record, path, class_names), hashes, record["skipped"]
+    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 def load_split(
@@ -89,28 +58,28 @@ def load_split(
     Args:
         path: the file.
         class_names: of the run; a photo's label is that of its folder's name.
-        data_dir: where the photos are now; default: where they were, or of a run on
-            shards beside the file.
+        data_dir: where the photos are now; default: where they were.
         names: the splits to read.
         reads_photos: whether to see that they are the same to the last byte.
 
     Returns:
-        the catalog with these splits; of a run on shards those training photos that are
-        files.
+        the catalog with these splits.
 
     Raises:
         InvalidInput: if a photo of them has gone or changed; names the first one.
     """
     record = _load_record(path)
-    catalog = _list(record, str(path), class_names, names)
-    is_of_shards = "manifest_sha256" in record
-    if data_dir is None:
-        # The run's own photos move with it.
-        own = path.parent / run_folder.PHOTOS
-        data_dir = own if is_of_shards else catalog.data_dir
-    catalog = replace(catalog, data_dir=data_dir)
-    if is_of_shards:
-        catalog = catalog.only_files()
+    data_dir = data_dir or Path(record["data_dir"])
+    labels = {name: label for label, name in enumerate(class_names)}
+    splits = {}
+    for split in names:
+        folders = [file.split("/")[-2] for file in record[split]]
+        for folder in folders:
+            if folder not in labels:
+                raise InvalidInput(f"{path} has a class that is no label: {folder}")
+        photos = zip(record[split], [labels[folder] for folder in folders])
+        splits[split] = tuple(Photo(*photo) for photo in photos)
+    catalog = Catalog(data_dir, tuple(class_names), splits)
     for photo in catalog.all_photos():
         if not (data_dir / photo.path).is_file():
             raise InvalidInput(f"{data_dir / photo.path} is gone since the split")
@@ -216,39 +185,11 @@ def is_split_of(path: Path, data_dir: Path, split: str) -> bool:
     return (data_dir / file).is_file() and _hash_file(data_dir / file) == digest
 
 
-def load_manifest_sha256(path: Path) -> str:
-    """Returns which set of shards a run was begun on; empty for a folder."""
-    return str(_load_record(path).get("manifest_sha256", ""))
-
-
-def _list(
-    record: Mapping,
-    path: str,
-    class_names: Sequence[str],
-    names: Sequence[str] = SPLITS,
-) -> Catalog:
-    """Returns the catalog of some splits of a record of `path`."""
-    labels = {name: label for label, name in enumerate(class_names)}
-    splits = {}
-    for split in names:
-        folders = [file.split("/")[-2] for file in record[split]]
-        for folder in folders:
-            if folder not in labels:
-                raise InvalidInput(f"{path} has a class that is no label: {folder}")
-        photos = zip(record[split], [labels[folder] for folder in folders])
-        splits[split] = tuple(Photo(*photo) for photo in photos)
-    return Catalog(Path(record["data_dir"]), tuple(class_names), splits)
-
-
 def _load_record(path: Path) -> dict:
     if not path.is_file():
         raise InvalidInput(f"no such file: `split_file`={path}")
-    return _parse_record(path.read_bytes(), str(path))
-
-
-def _parse_record(text: bytes, path: str) -> dict:
     try:
-        record = json.loads(text)
+        record = json.loads(path.read_bytes())
         is_whole = (
             all(record[split] and isinstance(record[split], dict) for split in SPLITS)
             and isinstance(record["skipped"], dict)

@@ -41,15 +41,6 @@ def require_split_file() -> None:
         split_file.load_hashes(Path(_SPLIT_FILE.value))
 
 
-def refuse_split_file() -> None:
-    """Raises InvalidInput for a --split_file where the data is divided already."""
-    if _SPLIT_FILE.value:
-        raise InvalidInput(
-            "`split_file` is for make_shards.py: shards are divided already. Received: "
-            f"split_file={_SPLIT_FILE.value}"
-        )
-
-
 def divide(
     listing: Catalog, options: TrainingOptions
 ) -> tuple[Catalog, dict[str, str], dict[str, str]]:

@@ -116,10 +116,8 @@ def choose_cache(
     """Returns where decoded photos are kept; in the folder if there are too many."""
     from landmarks_tf import pixel_cache
 
-    # Those in shards are decoded anew in each epoch.
-    kept = ["validation"] if photos.shards else ["train", "validation"]
     return pixel_cache.choose_cache(
-        sum(len(photos.splits[name]) for name in kept),
+        sum(len(photos.splits[name]) for name in ("train", "validation")),
         (options.decoded_size, options.decoded_size),
         _MEMORY_BUDGET_GIB.value * 2**30,
         folder,
@@ -134,11 +132,10 @@ def fit_images(
     options: TrainingOptions,
     keep_last: bool = False,
 ) -> "tuple[keras.Model, Progress]":
-    """Trains all that `build` makes on images, decoded once or streamed from shards."""
+    """Trains all that `build` makes on images, which are decoded once."""
     from landmarks_tf import checkpoints
     from landmarks_tf import models
     from landmarks_tf import pipeline
-    from landmarks_tf import shard_reading
     from landmarks_tf import training
 
     teacher = find_teacher(photos.class_names, options)
@@ -151,10 +148,7 @@ def fit_images(
     validation = pipeline.make_dataset(
         photos, "validation", size, options.batch_size, cache
     )
-    with (
-        shard_reading.naming_faults(photos.shards),
-        command_line.stopping_after_a_step() as stop,
-    ):
+    with command_line.stopping_after_a_step() as stop:
         progress = training.train_model(
             build,
             options,
@@ -212,15 +206,13 @@ def fit_transfer(
         head = models.build_head(any_size.output_shape[-1], len(photos.class_names))
         trainable = models.join_head(any_size, head)
         models.unfreeze(trainable, options.fine_tuning_from)
-    is_augmented = options.augmentation != "none"
-    num_views = {"train": options.cached_views if is_augmented else 1, "validation": 1}
     features = {
-        name: extract(extractor, photos, run_dir, name, options, number)
-        for name, number in num_views.items()
+        name: extract(extractor, photos, run_dir, name, options)
+        for name in ("train", "validation")
     }
     checkpoints_dir = run_dir / run_folder.CHECKPOINTS
     validation = pipeline.make_feature_dataset(
-        features["validation"][:, 0], photos.labels("validation"), options.batch_size
+        features["validation"], photos.labels("validation"), options.batch_size
     )
     build_head = functools.partial(
         models.build_head, extractor.output_shape[-1], len(photos.class_names)
@@ -330,54 +322,34 @@ def extract(
     run_dir: Path,
     name: str,
     options: TrainingOptions,
-    num_views: int,
 ) -> "np.ndarray":
     """Returns the features of a split, with a progress bar on a terminal.
 
     Returns:
-        float32 `[num_photos, num_views, num_features]`; the first view is the photo.
+        float32 `[num_photos, num_features]`.
     """
     from landmarks_tf import features
     from landmarks_tf import pipeline
-    from landmarks_tf import shard_reading
 
     hashes = split_file.load_hashes(run_dir / run_folder.SPLIT)
-    shards = photos.shards if name == "train" else None
-    # Not the photos as they came: other features than of these.
-    origin = f" {shards.sha256}" if shards else ""
-    views = [
-        (photo, seed)
-        for photo in photos.splits[name]
-        for seed in features.choose_view_seeds(
-            f"{hashes[photo.path]} {options.augmentation}", num_views, options.seed
-        )
-    ]
+    own = photos.splits[name]
 
     def make_images(indices: list[int]):
-        chosen = {name: tuple(views[index][0] for index in indices)}
+        chosen = {name: tuple(own[index] for index in indices)}
         return pipeline.make_dataset(
-            replace(photos, splits=chosen),
-            name,
-            options.image_size,
-            options.batch_size,
-            view_seeds=[views[index][1] for index in indices],
-            view_augmentation=options.augmentation,
+            replace(photos, splits=chosen), name, options.image_size, options.batch_size
         )
 
     begin = time.monotonic()
-    with (
-        shard_reading.naming_faults(shards),
-        tqdm.tqdm(
-            desc=f"features of {name}", total=len(views), leave=False, disable=None
-        ) as bar,
-    ):
+    with tqdm.tqdm(
+        desc=f"features of {name}", total=len(own), leave=False, disable=None
+    ) as bar:
         rows = features.extract_features(
             extractor,
-            [f"{hashes[photo.path]} {seed}{origin}" for photo, seed in views],
+            [hashes[photo.path] for photo in own],
             make_images,
             progress=bar.update,
         )
     seconds = time.monotonic() - begin
-    what = "photos" if num_views == 1 else "views of photos"
-    print(f"features of {len(views)} {name} {what}: {seconds:.1f} s", flush=True)
-    return rows.reshape(len(photos.splits[name]), num_views, -1)
+    print(f"features of {len(own)} {name} photos: {seconds:.1f} s", flush=True)
+    return rows

@@ -19,14 +19,12 @@ import fitting
 import hosting
 import proving
 import rejecting
-import unpacking
 from absl import flags
 
 from landmarks_tf import catalog
 from landmarks_tf import evaluation
 from landmarks_tf import run_folder
 from landmarks_tf import sample_data
-from landmarks_tf import shard_set
 from landmarks_tf import split_file
 from landmarks_tf import wording
 from landmarks_tf.catalog import Catalog
@@ -46,8 +44,7 @@ _DATA_DIR = flags.DEFINE_string(
     "data_dir",
     None,
     "Folder with train/ and test/, or with the class folders themselves, which are "
-    "then split; or shards of make_shards.py, in a folder or at a URL that TensorFlow "
-    "reads. Default: a drawn sample set.",
+    "then split. Default: a drawn sample set.",
 )
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "Run folder to write. Default: saved_models/<model>."
@@ -101,13 +98,6 @@ flags.DEFINE_enum(
     CHOICES["augmentation"],
     "Train on the photos, or on random parts of them, mirrored half the time, in "
     "random brightness, contrast and saturation.",
-)
-flags.DEFINE_integer(
-    "cached_views",
-    _DEFAULTS.cached_views,
-    "With augmentation, a transfer model sees so many views of a photo, itself among "
-    "them, which its backbone has seen once; a scratch network sees a new one in each "
-    "epoch.",
 )
 flags.DEFINE_enum(
     "mixing",
@@ -179,11 +169,6 @@ flags.DEFINE_enum(
     CHOICES["mixed_precision"],
     "Compute in this precision while training; the model written is float32.",
 )
-flags.DEFINE_integer(
-    "shuffle_buffer",
-    _DEFAULTS.shuffle_buffer,
-    "Photos of shards that are in memory, encoded, to be shuffled among each other.",
-)
 flags.DEFINE_integer("seed", _DEFAULTS.seed, "Of split, weights, order and dropout.")
 _DISTRIBUTION = flags.DEFINE_enum(
     "distribution",
@@ -224,12 +209,10 @@ def main(arguments: list[str]) -> int:
         return 0
     if not _RESUME.value:
         dividing.require_split_file()  # refused before any work
-    listing = list_data(options)
+    listing = list_data()
     fitting.find_teacher(listing.class_names, options)  # refused before any work
     outliers = rejecting.find_outliers()
     run_folder.refuse_overlap(output_dir, listing.data_dir)
-    if place and listing.shards:
-        raise InvalidInput("--distribution=hosts takes a folder of photos, not shards")
     run_dir = run_folder.unfinished_dir(output_dir)
     try:
         if place and place.index:
@@ -238,10 +221,9 @@ def main(arguments: list[str]) -> int:
                 return 0
             return hosting.train_beside(place)
         run_folder.begin(output_dir, _RESUME.value, _OVERWRITE.value)
-        # Who repeats the run by its flags, repeats its split; shards have their own.
+        # Who repeats the run by its flags, repeats its split.
         split_path = str(output_dir / run_folder.SPLIT)
-        own = {} if listing.shards else {"split_file": split_path}
-        command_line.write_flags(run_dir / run_folder.FLAGS, **own)
+        command_line.write_flags(run_dir / run_folder.FLAGS, split_file=split_path)
         return train(listing, run_dir, output_dir, options, outliers, place)
     except (ConnectionError, ChildProcessError):
         raise  # of another host, or the process beside: they say how to go on
@@ -255,6 +237,8 @@ def main(arguments: list[str]) -> int:
         where = f"while writing {run_dir}"
         advice = how_to_go_on(run_dir, place)
         raise OSError(f"{reason} ({where}); {advice}") from error
+    finally:
+        run_folder.give_back(output_dir)
 
 
 def train(
@@ -267,7 +251,7 @@ def train(
 ) -> int:
     """Does the work of a run that was begun, and returns the exit code."""
     command_line.load_tensorflow(place is not None, _DETERMINISTIC.value)
-    photos = split_data(listing, run_dir, output_dir, options)
+    photos = split_data(listing, run_dir, options)
     # What is trained beside is found finished here. Where it is already, the others
     # have ended, and none would come.
     if place and not is_trained(run_dir):
@@ -278,8 +262,7 @@ def train(
     top1 = evaluate(model, answers, photos, run_dir, options)
     rejecting.set_threshold(run_dir, outliers, answers)
     is_good_enough = top1 >= options.min_accuracy
-    files = photos.only_files() if photos.shards else photos
-    refused = proving.export(run_dir, files) if is_good_enough else []
+    refused = proving.export(run_dir, photos) if is_good_enough else []
     run_folder.publish(output_dir)
     if not is_good_enough:
         message = f"top-1 {top1:.1%} is below --min_accuracy={options.min_accuracy}"
@@ -325,10 +308,8 @@ def find_place(options: TrainingOptions) -> hosting.Place | None:
     return None
 
 
-def list_data(options: TrainingOptions) -> Catalog:
+def list_data() -> Catalog:
     """Lists the data folder, drawing one where none is given, and tells of it."""
-    if _DATA_DIR.value and shard_set.is_shard_set(_DATA_DIR.value):
-        return unpacking.list_shards(_DATA_DIR.value, options)
     if _DATA_DIR.value is None:
         print(
             "no --data_dir: drawing a sample set (once); its recipe is "
@@ -348,14 +329,10 @@ def list_data(options: TrainingOptions) -> Catalog:
     return listing
 
 
-def split_data(
-    listing: Catalog, run_dir: Path, output_dir: Path, options: TrainingOptions
-) -> Catalog:
+def split_data(listing: Catalog, run_dir: Path, options: TrainingOptions) -> Catalog:
     """Divides the readable photos, or takes the division of the run resumed."""
     split_path = run_dir / run_folder.SPLIT
     labels_path = run_dir / run_folder.LABELS
-    if listing.shards:
-        return unpacking.unpack(listing, listing.shards, run_dir, output_dir)
     if split_path.exists():
         new = split_file.find_new(split_path, listing)
         if new:
@@ -515,8 +492,6 @@ def show_answer(output_dir: Path, photos: Catalog) -> None:
     """Asks the run about one test photo, as predict.py would."""
     from landmarks_tf import prediction
 
-    if photos.shards:  # unpacked into the run's folder, which has moved
-        photos = dataclasses.replace(photos, data_dir=output_dir / run_folder.PHOTOS)
     photo = photos.absolute_paths("test")[0]
     with command_line.quiet_stderr():
         classifier = prediction.load_classifier(output_dir)

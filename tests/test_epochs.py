@@ -1,9 +1,6 @@
-import functools
-
 import tensorflow as tf
 
 from landmarks_tf.epochs import chain_epochs
-from landmarks_tf.epochs import shuffle_all
 from landmarks_tf.options import TrainingOptions
 
 OPTIONS = TrainingOptions(
@@ -22,8 +19,7 @@ def chained(initial_epoch=0, sizes=None):
         return labelled.batch(OPTIONS.batch_size)
 
     examples = tf.data.Dataset.range(10)
-    shuffle = functools.partial(shuffle_all, examples)
-    batches = chain_epochs(shuffle, len(examples), load, OPTIONS, initial_epoch)
+    batches = chain_epochs(examples, load, OPTIONS, initial_epoch)
     assert len(batches) == 3 * (4 - initial_epoch)
     return [tuple(map(int, row)) for row in batches.unbatch().as_numpy_iterator()]
 

@@ -3,7 +3,6 @@ import numpy as np
 import pytest
 
 from landmarks_tf import models
-from landmarks_tf.features import choose_view_seeds
 from landmarks_tf.features import digest_extractor
 from landmarks_tf.features import extract_features
 
@@ -123,20 +122,3 @@ def test_the_same_photo_twice_is_computed_and_placed_twice(extractor, tmp_path):
     features = extract_features(extractor, contents, Photos(), tmp_path / "f.sqlite")
     assert len(features) == 7
     assert np.array_equal(features[0], features[6])
-
-
-def test_view_seeds_are_of_a_photo_a_view_and_a_run():
-    seeds = choose_view_seeds("a photo", 4, seed=0)
-    assert seeds[0] == 0
-    assert seeds == choose_view_seeds("a photo", 4, seed=0)
-    assert seeds[:2] == choose_view_seeds("a photo", 2, seed=0)
-    others = choose_view_seeds("b photo", 4, 0) + choose_view_seeds("a photo", 4, 1)
-    assert len({*seeds, *others}) == 1 + 9
-    assert all(0 <= seed < 2**63 for seed in (*seeds, *others))
-
-
-def test_onednn_on_or_off_has_another_digest(extractor, monkeypatch):
-    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "1")
-    before = digest_extractor(extractor)
-    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
-    assert digest_extractor(extractor) != before

@@ -3,16 +3,11 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from conftest import build_small_backbone
-from shard_fixture import flip_a_bit
-from shard_fixture import make_shards
-from shard_fixture import rewrite
 
 from landmarks_tf import checkpoints
 from landmarks_tf import models
 from landmarks_tf import run_folder
-from landmarks_tf import shard_reading
 from landmarks_tf import split_file
 from landmarks_tf.catalog import load_catalog
 from landmarks_tf.checkpoints import Progress
@@ -210,41 +205,3 @@ def test_both_stages_of_a_run_repeat_by_its_seed(fitting, photos, tmp_path):
     keras.utils.set_random_seed(7)
     for path, weight in fit("second").items():
         np.testing.assert_array_equal(weight, first[path])
-
-
-@pytest.fixture
-def streamed(colored_dir, tmp_path):
-    """The photos in shards that lie where only `tf.io.gfile` reads."""
-    shards = make_shards(colored_dir, f"ram://{tmp_path.name}")
-    photos, hashes, _ = shard_reading.load_catalog(shards)
-    split_file.write_split(tmp_path / run_folder.SPLIT, photos, hashes, {})
-    return dataclasses.replace(photos, data_dir=colored_dir)
-
-
-def test_a_head_is_trained_on_features_of_shards_as_of_files(
-    fitting, streamed, tmp_path
-):
-    extractor = models.build_feature_extractor("MobileNetV2", "none", (32, 32))
-
-    def extract(photos):
-        return fitting.extract(extractor, photos, tmp_path, "train", OPTIONS, 2)
-
-    rows = extract(streamed)
-    assert rows.shape[:2] == (31, 2)
-    files = dataclasses.replace(streamed, shards=None)
-    np.testing.assert_allclose(rows, extract(files), atol=1e-5)
-    # Kept by the set, whose photos may be smaller than the files.
-    for shard in streamed.shards.paths("train"):
-        tf.io.gfile.remove(shard)
-    np.testing.assert_array_equal(extract(streamed), rows)
-
-
-def test_a_shard_that_is_damaged_meanwhile_ends_the_run_and_is_named(
-    fitting, streamed, tmp_path
-):
-    rewrite(streamed.shards.paths("train")[3], flip_a_bit)
-    options = dataclasses.replace(OPTIONS, epochs=1, patience_epochs=1)
-    with pytest.raises(InvalidInput, match="^shard ram://.*train-00003.* is damaged"):
-        fitting.fit_images(
-            lambda: build_model(32), streamed, tmp_path, tmp_path / "c", options
-        )

@@ -11,14 +11,14 @@ PACKAGE = Path(landmarks_tf.__file__).parent
 # A module may import those before it; of the builders none imports another.
 ORDER = (
     "errors folder_lock run_folder hosts landmarks wording architectures options "
-    "file_cache web_page shard_set catalog split split_file preprocessing "
+    "file_cache web_page catalog split split_file preprocessing "
     "photo_input conditions duplicates inspection graph_preprocessing graph_resizing "
     "graph_inspection tflite_file tflite_metadata backbones models explanation "
     "evaluation calibration parity plots charts report contact_sheet litert "
     "classifier browser_page server model_card sample_parts sample_scenes "
     "sample_photo vectors sample_data data_check data_report quarantine download "
     "augmentation features distribution distillation checkpoints pixel_cache epochs "
-    "shard_records shard_reading shard_writing served_model quantization pipeline "
+    "served_model quantization pipeline "
     "training exporting prediction library tag_folder tagging"
 ).split()
 BUILDERS = set("pipeline training exporting prediction".split())

@@ -16,8 +16,6 @@ from landmarks_tf.options import TrainingOptions
         ("image_size", 63),
         ("batch_size", 0),
         ("epochs", 0),
-        ("cached_views", 0),
-        ("shuffle_buffer", 0),
         ("network_size", -1),
         ("network_size", 32),
         ("network_size", 300),
@@ -125,16 +123,12 @@ def test_parts_of_photos_are_decoded_at_twice_the_size():
     assert decoded_size(image_size=1600, augmentation="crop_flip") == 1600
 
 
-def test_augmented_transfer_needs_a_view_besides_the_photo():
-    with pytest.raises(InvalidInput, match="^`cached_views` must be at least 2"):
-        TrainingOptions(model="transfer", augmentation="crop_flip", cached_views=1)
-    assert TrainingOptions(augmentation="crop_flip", cached_views=1)
-    # Unless fine-tuning shows others.
+def test_an_augmented_transfer_model_is_fine_tuned():
+    wanted = "^`augmentation` must be 'none' without fine-tuning: MobileNetV2 sees each"
+    with pytest.raises(InvalidInput, match=wanted):
+        TrainingOptions(model="transfer", augmentation="crop_flip")
     assert TrainingOptions(
-        model="transfer",
-        augmentation="crop_flip",
-        cached_views=1,
-        fine_tuning_epochs=1,
+        model="transfer", augmentation="crop_flip", fine_tuning_epochs=1
     )
 
 

@@ -4,11 +4,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from shard_fixture import make_shards
 
 from landmarks_tf import graph_preprocessing
 from landmarks_tf import pipeline
-from landmarks_tf import shard_reading
 from landmarks_tf.catalog import load_catalog
 from landmarks_tf.options import CHOICES
 from landmarks_tf.options import TrainingOptions
@@ -179,101 +177,10 @@ def test_a_resumed_run_sees_the_views_an_unbroken_one_would(photos):
         assert np.array_equal(unbroken[74:], resumed)
 
 
-def test_a_view_seed_shows_the_photo_or_a_view_of_it(photos):
-    plain = read(pipeline.make_dataset(photos, "test", SIZE, 8))[0]
-    seeds = [0] * 14 + [5]
-    images = read(pipeline.make_dataset(photos, "test", SIZE, 8, None, seeds))[0]
-    assert np.array_equal(images[:14], plain[:14])
-    assert not np.array_equal(images[14], plain[14])
-
-
-def test_an_epoch_shows_one_view_of_each_photos_features(photos):
-    features = np.arange(37 * 4, dtype=np.float32).reshape(37, 4, 1)
+def test_an_epoch_shows_the_features_of_each_photo_once(photos):
+    features = np.arange(37, dtype=np.float32).reshape(37, 1)
     labels = list(range(37))
     dataset = pipeline.make_feature_training_dataset(features, labels, OPTIONS)
     shown, named = read(dataset)
     assert sorted(named[:37]) == labels
-    assert np.array_equal(shown[:, 0] // 4, named)
-    assert set(shown[:, 0] % 4) == {0, 1, 2, 3}
-
-
-@pytest.fixture(scope="module")
-def streamed(colored_dir):
-    """31 of the training photos, in four shards where only `tf.io.gfile` reads."""
-    shards = make_shards(colored_dir, "ram://streamed")
-    return dataclasses.replace(
-        shard_reading.load_catalog(shards)[0], data_dir=colored_dir
-    )
-
-
-def sums_of(images):
-    return [round(float(total), 2) for total in images.sum(axis=(1, 2, 3))]
-
-
-def test_shards_show_the_images_that_a_folder_does(streamed):
-    files = dataclasses.replace(streamed, shards=None)
-    expected = read(pipeline.make_dataset(files, "train", SIZE, 8))
-    shown = read(pipeline.make_dataset(streamed, "train", SIZE, 8))
-    for one, other in zip(shown, expected):
-        assert np.array_equal(one, other)
-    spec = pipeline.make_training_dataset(files, OPTIONS).element_spec
-    assert pipeline.make_training_dataset(streamed, OPTIONS).element_spec == spec
-
-
-@pytest.mark.parametrize("shuffle_buffer", [4, 2048])
-def test_an_epoch_of_shards_shows_every_image_once_in_its_order(
-    streamed, shuffle_buffer
-):
-    options = dataclasses.replace(OPTIONS, shuffle_buffer=shuffle_buffer)
-    dataset = pipeline.make_training_dataset(streamed, options)
-    assert len(dataset) == 3 * 4
-    images, labels = read(dataset)
-    epochs = [sums_of(images[start : start + 31]) for start in (0, 31, 62)]
-    assert sorted(epochs[0]) == sorted(epochs[1]) == sorted(epochs[2])
-    assert len(set(epochs[0])) == 31
-    assert len({tuple(epoch) for epoch in epochs}) == 3
-    again = read(pipeline.make_training_dataset(streamed, options))
-    assert np.array_equal(images, again[0]) and np.array_equal(labels, again[1])
-    other = dataclasses.replace(options, seed=6)
-    others = read(pipeline.make_training_dataset(streamed, other))[0]
-    assert not np.array_equal(images, others)
-
-
-def test_a_larger_buffer_shuffles_further(streamed):
-    def shown(shuffle_buffer):
-        options = dataclasses.replace(OPTIONS, shuffle_buffer=shuffle_buffer)
-        return read(pipeline.make_training_dataset(streamed, options))[0][:31]
-
-    one, many = shown(1), shown(2048)
-    assert sums_of(one) != sums_of(many)
-    assert sorted(sums_of(one)) == sorted(sums_of(many))
-
-
-def test_a_resumed_run_on_shards_sees_what_an_unbroken_one_would(streamed):
-    options = dataclasses.replace(
-        OPTIONS, augmentation="crop_flip", mixing="cutmix_mixup", shuffle_buffer=8
-    )
-    whole = read(pipeline.make_training_dataset(streamed, options))
-    rest = read(pipeline.make_training_dataset(streamed, options, initial_epoch=2))
-    for unbroken, resumed in zip(whole, rest):
-        assert np.array_equal(unbroken[62:], resumed)
-
-
-def test_views_of_some_of_the_photos_in_shards_are_as_of_files(streamed):
-    own = streamed.splits["train"]
-    chosen = (own[1], own[1], own[5], own[20], own[20], own[20], own[30])
-    streamed = dataclasses.replace(streamed, splits={"train": chosen})
-    seeds = [0, 3, 0, 0, 4, 5, 0]
-    shown, expected = (
-        read(pipeline.make_dataset(photos, "train", SIZE, 4, None, seeds))
-        for photos in (streamed, dataclasses.replace(streamed, shards=None))
-    )
-    for one, other in zip(shown, expected):
-        assert len(one) == 7 and np.array_equal(one, other)
-
-
-def test_a_photo_that_no_shard_has_ends_in_an_error(streamed):
-    more = (*streamed.splits["train"], streamed.splits["test"][0])
-    photos = dataclasses.replace(streamed, splits={"train": more})
-    with pytest.raises(tf.errors.OpError, match="expected to contain 32 elements"):
-        read(pipeline.make_dataset(photos, "train", SIZE, 8))
+    assert np.array_equal(shown[:, 0], named)

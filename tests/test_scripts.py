@@ -239,7 +239,6 @@ def test_a_transfer_run_trains_a_head_on_features_and_then_the_backbone(
         "--model=transfer",
         "--backbone_weights=none",
         "--augmentation=crop_flip",
-        "--cached_views=3",
         "--fine_tuning_epochs=1",
         "--fine_tuning_from=block_16_project",
         "--training_sizes=32",
@@ -248,7 +247,7 @@ def test_a_transfer_run_trains_a_head_on_features_and_then_the_backbone(
     ]
     result = run_script("train", *flags)
     assert result.returncode == 0, result.stderr
-    assert "features of 102 train views of photos: " in result.stdout
+    assert "features of 34 train photos: " in result.stdout
     assert "features of 3 validation photos: " in result.stdout
     told = r"^fine-tuning: calibrated validation loss [\d.]+, then [\d.]+: (not )?kept$"
     assert re.search(told, result.stdout, re.M)
