@@ -1,27 +1,21 @@
 """The state of a run, from which it goes on as if never stopped.
 
-Written after each epoch, and within one where a user asks a run to stop. Owns what is
-kept, how it appears whole, and which epoch is the best.
+Written after each epoch. Owns what is kept, how it appears whole, and which epoch is
+the best.
 """
 
 import json
 import math
 import shutil
-import threading
 import time
 from collections.abc import Mapping
-from collections.abc import Sequence
 from dataclasses import asdict
 from dataclasses import dataclass
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import keras
 
-from landmarks_tf import distillation
 from landmarks_tf import distribution
-from landmarks_tf.errors import Interrupted
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.hosts import ALONE
 from landmarks_tf.hosts import Hosts
@@ -29,23 +23,6 @@ from landmarks_tf.hosts import Hosts
 BEST = "best.keras"
 _LAST = "last.keras"
 _PROGRESS = "progress.json"
-
-
-@dataclass(frozen=True)
-class PartialEpoch:
-    """How far an epoch has come that was stopped.
-
-    Attributes:
-        num_steps: training steps taken, all of them where validation was stopped.
-        logs: the metrics of training after them.
-        metric_states: what the metrics have summed up until then.
-        seconds: spent in them.
-    """
-
-    num_steps: int
-    logs: Mapping[str, float]
-    metric_states: Sequence[Any]
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -57,7 +34,6 @@ class Progress:
             `val_accuracy` and `learning_rate`.
         is_over: whether early stopping or the last epoch ended it.
         seconds: spent in training steps of finished epochs, without validation.
-        partial: of the next epoch, if it was stopped.
         kept_epoch: the index of the epoch that is kept, where other things than
             validation accuracy decided.
     """
@@ -65,7 +41,6 @@ class Progress:
     history: tuple[Mapping[str, float], ...] = ()
     is_over: bool = False
     seconds: float = 0.0
-    partial: PartialEpoch | None = None
     kept_epoch: int | None = None
 
     @property
@@ -107,13 +82,7 @@ def load_progress(checkpoints_dir: Path) -> Progress:
     if checkpoint is None:
         return Progress()
     record = json.loads((checkpoint / _PROGRESS).read_text(encoding="utf-8"))
-    partial = record["partial"]
-    return Progress(
-        tuple(record["history"]),
-        record["is_over"],
-        record["seconds"],
-        PartialEpoch(**partial) if partial else None,
-    )
+    return Progress(tuple(record["history"]), record["is_over"], record["seconds"])
 
 
 class CheckpointKeeper(keras.callbacks.Callback):
@@ -130,8 +99,6 @@ class CheckpointKeeper(keras.callbacks.Callback):
         progress: how far the run had come.
         early_stopping: of the run.
         epochs: of the run.
-        stop: set when a user asks the run to stop: `Interrupted` is then raised after
-            the step; `write_partial` is to follow.
         hosts: who train together; the first one writes.
         keep_last: whether the last epoch counts as the best.
     """
@@ -142,24 +109,17 @@ class CheckpointKeeper(keras.callbacks.Callback):
         progress: Progress,
         early_stopping: keras.callbacks.EarlyStopping,
         epochs: int,
-        stop: threading.Event | None = None,
         hosts: Hosts = ALONE,
         keep_last: bool = False,
     ) -> None:
         super().__init__()
         self.progress = progress
-        self.is_validating = False
         self._checkpoints_dir = checkpoints_dir
         self._early_stopping = early_stopping
         self._epochs = epochs
-        self._stop = stop or threading.Event()
         self._hosts = hosts
         self._keep_last = keep_last
-        partial = progress.partial
-        self._num_steps = partial.num_steps if partial else 0
-        self._seconds = partial.seconds if partial else 0.0
-        self._logs: Mapping[str, float] = partial.logs if partial else {}
-        self._metric_states = partial.metric_states if partial else []
+        self._seconds = 0.0
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         # EarlyStopping has just forgotten everything; what it saw brings it back.
@@ -167,28 +127,10 @@ class CheckpointKeeper(keras.callbacks.Callback):
             self._early_stopping.on_epoch_end(epoch, row)
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        if self._num_steps:
-            # Keras has just reset its metrics; the epoch goes on.
-            for state, value in zip(
-                self.model.metrics_variables, self._metric_states, strict=True
-            ):
-                state.assign(value)
-        self._begin = time.monotonic() - self._seconds
+        self._begin = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         self._seconds = time.monotonic() - self._begin
-        self._num_steps += 1
-        self._logs = logs or {}
-        self._stop_if_asked()
-
-    def on_test_begin(self, logs: dict | None = None) -> None:
-        self.is_validating = True
-
-    def on_test_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        self._stop_if_asked()
-
-    def on_test_end(self, logs: dict | None = None) -> None:
-        self.is_validating = False
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         row = {name: float(value) for name, value in (logs or {}).items()}
@@ -203,25 +145,8 @@ class CheckpointKeeper(keras.callbacks.Callback):
             self.model.stop_training or epoch + 1 == self._epochs,
             self.progress.seconds + self._seconds,
         )
-        self._num_steps, self._seconds, self._metric_states = 0, 0.0, []
         is_best = self._keep_last or self.progress.best_epoch == epoch
         self._write(f"epoch_{epoch + 1:06d}", is_best)
-
-    def write_partial(self) -> None:
-        """Writes the state within an epoch, whose weights the model has."""
-        logs = {name: float(value) for name, value in self._logs.items()}
-        states = self._metric_states
-        if not self.is_validating:  # which has reset them
-            states = [x.numpy().tolist() for x in self.model.metrics_variables]
-        partial = PartialEpoch(self._num_steps, logs, states, self._seconds)
-        self.progress = replace(self.progress, partial=partial)
-        name = f"epoch_{self.progress.num_epochs:06d}_step_{self._num_steps:09d}"
-        if not (self._checkpoints_dir / name).exists():  # of a validation, again
-            self._write(name, is_best=False)
-
-    def _stop_if_asked(self) -> None:
-        if self._stop.is_set():
-            raise Interrupted
 
     def _write(self, name: str, is_best: bool) -> None:
         """Writes a checkpoint on the first host, for which the others wait."""
@@ -229,41 +154,24 @@ class CheckpointKeeper(keras.callbacks.Callback):
         if self._hosts.is_first:
             shutil.rmtree(aside, ignore_errors=True)
             aside.mkdir(parents=True)
-        if is_best:
-            self._save_averaged_weights(aside / BEST)
-        if self._hosts.is_first:
-            self._complete(aside, name)
+            self._complete(aside, name, is_best)
         self._hosts.wait_for_all(name)
 
-    def _complete(self, aside: Path, name: str) -> None:
+    def _complete(self, aside: Path, name: str, is_best: bool) -> None:
         """Writes the rest of a checkpoint, and puts it in the place of the older."""
         older = find_checkpoint(self._checkpoints_dir)
-        network = distillation.student_of(self.model)
         with distribution.on_this_host():
-            network.save(aside / _LAST)
-        has_best = (aside / BEST).exists()
-        if not has_best and older is not None and (older / BEST).exists():
-            shutil.copyfile(older / BEST, aside / BEST)
-        states = [state.numpy().tolist() for state in _states(network)]
+            self.model.save(aside / _LAST)
+        # Both whole: files of weights alone are written by HDF5, which brings the
+        # program down where a disk is full.
+        best = aside / _LAST if is_best or older is None else older / BEST
+        shutil.copyfile(best, aside / BEST)
+        states = [state.numpy().tolist() for state in _states(self.model)]
         record = asdict(self.progress) | {"random_states": states}
         (aside / _PROGRESS).write_text(json.dumps(record), encoding="utf-8")
         aside.rename(self._checkpoints_dir / name)
         if older is not None:
             shutil.rmtree(older)
-
-    def _save_averaged_weights(self, path: Path) -> None:
-        """Saves the weights that were validated: their averages, if there are any.
-
-        With all the rest of the network: of weights alone Keras lets HDF5 write the
-        file, which brings the program down where a disk is full. All hosts change them,
-        and only the first one saves.
-        """
-        own = self.model.get_weights()
-        self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
-        if self._hosts.is_first:
-            with distribution.on_this_host():
-                distillation.student_of(self.model).save(path)
-        self.model.set_weights(own)
 
 
 def _merit(row: Mapping[str, float]) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""What ends a program in good order: what a user can put right, or asked for."""
+"""What ends a program in good order: what a user can put right."""
 
 
 class InvalidInput(ValueError):
@@ -8,10 +8,6 @@ class InvalidInput(ValueError):
     what came. The scripts print that line and exit; any other exception is a
     defect of the program and keeps its traceback.
     """
-
-
-class Interrupted(KeyboardInterrupt):
-    """A user asked a run to stop, and it did, with its state written."""
 
 
 def first_line(error: Exception) -> str:

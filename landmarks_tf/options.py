@@ -64,12 +64,10 @@ class TrainingOptions:
     warmup_epochs: int = 0
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
-    ema_momentum: float = 0.0
     patience_epochs: int = 10
     fine_tuning_epochs: int = 0
     fine_tuning_learning_rate: float = 1e-4
     fine_tuning_from: str = ""
-    teacher: str = ""
     mixed_precision: str = "none"
     seed: int = 0
     validation_fraction: float = 0.1
@@ -83,8 +81,7 @@ class TrainingOptions:
             self._require(name, getattr(self, name) >= 1, "a positive integer")
         for name in _NOT_NEGATIVE:
             self._require(name, getattr(self, name) >= 0, "0 or more")
-        for name in ("label_smoothing", "ema_momentum"):
-            self._require(name, 0 <= getattr(self, name) < 1, "in [0, 1)")
+        self._require("label_smoothing", 0 <= self.label_smoothing < 1, "in [0, 1)")
         for name in ("learning_rate", "fine_tuning_learning_rate"):
             self._require(name, getattr(self, name) > 0, "greater than 0")
         is_cosine = self.learning_rate_schedule == "cosine"
@@ -154,8 +151,6 @@ class TrainingOptions:
             wanted = f"{default!r} with a transfer model, which is trained on features"
             self._require(name, getattr(self, name) == default, wanted)
         if not self.fine_tuning_epochs:
-            wanted = "'' with a transfer model whose fine_tuning_epochs are 0"
-            self._require("teacher", not self.teacher, wanted)
             wanted = f"'none' without fine-tuning: {self.backbone} sees each photo once"
             self._require("augmentation", self.augmentation == "none", wanted)
         elif self.training_sizes:

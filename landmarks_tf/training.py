@@ -1,7 +1,6 @@
 """`model.fit` that survives being killed. Owns compiling and the call of `fit`."""
 
 import csv
-import threading
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -12,8 +11,6 @@ import keras
 import tensorflow as tf
 
 from landmarks_tf import checkpoints
-from landmarks_tf import distillation
-from landmarks_tf.errors import Interrupted
 from landmarks_tf.hosts import ALONE
 from landmarks_tf.hosts import Hosts
 from landmarks_tf.options import TrainingOptions
@@ -26,8 +23,6 @@ def train_model(
     validation_data: Any,
     checkpoints_dir: Path,
     verbose: int = 1,
-    teacher: keras.Model | None = None,
-    stop: threading.Event | None = None,
     hosts: Hosts = ALONE,
     keep_last: bool = False,
 ) -> checkpoints.Progress:
@@ -45,8 +40,6 @@ def train_model(
             third part, if they have one, is weights float32 `[batch]`.
         checkpoints_dir: where the state after each epoch is kept.
         verbose: as in `keras.Model.fit`.
-        teacher: a trained network of the same classes to learn from, besides labels.
-        stop: set to end the run after the step it is in.
         hosts: who train together, each on its share of the data.
         keep_last: whether the last epoch is kept, and not the best on validation.
 
@@ -55,112 +48,36 @@ def train_model(
 
     Raises:
         InvalidInput: if the loss is no longer finite.
-        Interrupted: if `stop` was set; the state is written.
     """
     progress = checkpoints.load_progress(checkpoints_dir)
-    while not progress.is_over:  # twice, if an epoch was stopped: its rest by itself
-        progress = _train_on(
-            build,
-            options,
-            make_training_data(progress.num_epochs),
-            validation_data,
-            checkpoints_dir,
-            verbose,
-            teacher,
-            stop,
-            hosts,
-            keep_last,
-        )
-    return progress
-
-
-def _train_on(
-    build: Callable[[], keras.Model],
-    options: TrainingOptions,
-    training_data: Any,
-    validation_data: Any,
-    checkpoints_dir: Path,
-    verbose: int,
-    teacher: keras.Model | None,
-    stop: threading.Event | None,
-    hosts: Hosts,
-    keep_last: bool,
-) -> checkpoints.Progress:
-    """Trains until the end, or until that of an epoch that was stopped."""
-    keras.utils.set_random_seed(options.seed)
-    progress = checkpoints.load_progress(checkpoints_dir)
+    if progress.is_over:
+        return progress
     first = progress.num_epochs
+    training_data = make_training_data(first)
+    keras.utils.set_random_seed(options.seed)
     steps_per_epoch = len(training_data) // (options.epochs - first)
-    model = _compiled_model(build, options, steps_per_epoch, teacher)
+    model = _compiled_model(build, options, steps_per_epoch)
     checkpoint = checkpoints.find_checkpoint(checkpoints_dir)
     if checkpoint is not None:
-        checkpoints.restore(checkpoint, distillation.student_of(model))
+        checkpoints.restore(checkpoint, model)
     stopping = keras.callbacks.EarlyStopping(
         "val_accuracy", mode="max", patience=options.patience_epochs
     )
     keeper = checkpoints.CheckpointKeeper(
-        checkpoints_dir, progress, stopping, options.epochs, stop, hosts, keep_last
+        checkpoints_dir, progress, stopping, options.epochs, hosts, keep_last
     )
-    callbacks = [stopping, keeper]
-    averages = keras.callbacks.SwapEMAWeights()
-    if options.ema_momentum:
-        callbacks.append(averages)
-    validation_data = _with_targets(validation_data, model)
-    partial = progress.partial
-    if partial:
-        training_data = training_data.take(steps_per_epoch).skip(partial.num_steps)
-        # Keras makes its metrics' states, which are to go on, when they see a batch.
-        model.test_on_batch(*next(iter(validation_data)))
-        callbacks.append(_OneEpoch())
-    try:
-        if partial and partial.num_steps == steps_per_epoch:
-            _validate(model, callbacks, validation_data, first, partial.logs)
-        else:
-            model.fit(
-                _with_targets(training_data, model, options.label_smoothing),
-                initial_epoch=first,
-                epochs=options.epochs,
-                steps_per_epoch=len(training_data) if partial else steps_per_epoch,
-                validation_data=validation_data,
-                shuffle=False,  # the dataset is shuffled already
-                callbacks=callbacks,
-                verbose=verbose,
-            )
-    except Interrupted:
-        if keeper.is_validating and options.ema_momentum:
-            averages.on_test_end()  # gives the model its own weights back
-        keeper.write_partial()
-        raise
+    num_classes = model.output_shape[-1]
+    model.fit(
+        _with_targets(training_data, num_classes, options.label_smoothing),
+        initial_epoch=first,
+        epochs=options.epochs,
+        steps_per_epoch=steps_per_epoch,
+        validation_data=_with_targets(validation_data, num_classes),
+        shuffle=False,  # the dataset is shuffled already
+        callbacks=[stopping, keeper],
+        verbose=verbose,
+    )
     return keeper.progress
-
-
-class _OneEpoch(keras.callbacks.Callback):
-    """Stops after an epoch, which is told as one of all ("Epoch 4/11").
-
-    Must stand after those who ask whether training is over.
-    """
-
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        del epoch, logs
-        self.model.stop_training = True
-
-
-def _validate(
-    model: keras.Model,
-    callbacks: Sequence[keras.callbacks.Callback],
-    validation_data: Any,
-    epoch: int,
-    logs: Mapping[str, float],
-) -> None:
-    """Ends an epoch that was stopped in its validation, as `fit` does."""
-    model.stop_training = False
-    runner = keras.callbacks.CallbackList(callbacks, model=model)
-    runner.on_train_begin()
-    found = model.evaluate(
-        validation_data, callbacks=runner, return_dict=True, verbose=0
-    )
-    validated = {f"val_{name}": value for name, value in found.items()}
-    runner.on_epoch_end(epoch, {**logs, **validated})
 
 
 def load_best_model(
@@ -198,23 +115,16 @@ def describe_progress(
 
 
 def write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
-    """Writes `history.csv`: a row an epoch, epochs counted from 1.
-
-    A column that only the epochs with a teacher have is empty in the others.
-    """
-    columns = dict.fromkeys(name for row in history for name in row)
+    """Writes `history.csv`: a row an epoch, epochs counted from 1."""
     with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ["epoch", *columns], lineterminator="\n")
+        writer = csv.DictWriter(file, ["epoch", *history[0]], lineterminator="\n")
         writer.writeheader()
         for index, row in enumerate(history):
             writer.writerow({"epoch": index + 1, **row})
 
 
 def _compiled_model(
-    build: Callable[[], keras.Model],
-    options: TrainingOptions,
-    steps_per_epoch: int,
-    teacher: keras.Model | None,
+    build: Callable[[], keras.Model], options: TrainingOptions, steps_per_epoch: int
 ) -> keras.Model:
     policy = keras.config.dtype_policy()
     if options.mixed_precision != "none":
@@ -226,21 +136,13 @@ def _compiled_model(
     optimizer = keras.optimizers.AdamW(
         _learning_rate(options, steps_per_epoch),
         weight_decay=options.weight_decay,
-        use_ema=options.ema_momentum > 0,
-        ema_momentum=options.ema_momentum,
     )
     # Biases and normalisation have nothing to be kept small for.
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     loss = keras.losses.CategoricalCrossentropy()
     # Weighted: what fills up the batches of several hosts has no weight.
     model.compile(optimizer, loss, weighted_metrics=["accuracy"])
-    if teacher is None:
-        return model
-    distiller = distillation.build_distiller(teacher, model)
-    # The student's own optimizer, with which it is written into checkpoints: a
-    # distiller cannot be loaded with one (Keras 3.15).
-    distiller.compile(model.optimizer, loss, metrics=["accuracy"])
-    return distiller
+    return model
 
 
 def _learning_rate(options: TrainingOptions, steps_per_epoch: int) -> Any:
@@ -255,12 +157,11 @@ def _learning_rate(options: TrainingOptions, steps_per_epoch: int) -> Any:
     )
 
 
-def _with_targets(data: Any, model: keras.Model, label_smoothing: float = 0.0) -> Any:
+def _with_targets(data: Any, num_classes: int, label_smoothing: float = 0.0) -> Any:
     """Turns labels into distributions over the classes, where they are not yet.
 
     Smoothed here and not by the loss, which would smooth those of validation too.
     """
-    num_classes = distillation.student_of(model).output_shape[-1]
 
     # In TensorFlow whatever the backend: it is a dataset's function.
     def convert(inputs: Any, labels: Any, *weights: Any) -> tuple:

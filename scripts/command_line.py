@@ -6,12 +6,10 @@ import os
 import re
 import signal
 import sys
-import threading
 import traceback
 from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn
 
 from absl import app
@@ -19,7 +17,6 @@ from absl import flags
 
 from landmarks_tf import run_folder
 from landmarks_tf import wording
-from landmarks_tf.errors import Interrupted
 from landmarks_tf.errors import InvalidInput
 
 # TensorFlow 2.21 uses oneDNN by itself only on processors with AVX-512 and the like.
@@ -132,27 +129,6 @@ def system_reason(error: Exception) -> str:
         re.MULTILINE,
     )
     return f"{found[1]}: {found[2].strip().lower()}" if found else ""
-
-
-@contextlib.contextmanager
-def stopping_after_a_step() -> Iterator[threading.Event]:
-    """Gives an event that Ctrl-C and SIGTERM set; the second time they interrupt."""
-    stop = threading.Event()
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
-            signal.default_int_handler(number, frame)
-        stop.set()
-
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, ask) for number in signals}
-    try:
-        yield stop
-        if stop.is_set():  # too late for a step
-            raise Interrupted
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,6 @@ from absl import flags
 from landmarks_tf import run_folder
 from landmarks_tf import split_file
 from landmarks_tf.catalog import Catalog
-from landmarks_tf.errors import InvalidInput
 from landmarks_tf.options import TrainingOptions
 
 if TYPE_CHECKING:
@@ -134,11 +133,9 @@ def fit_images(
 ) -> "tuple[keras.Model, Progress]":
     """Trains all that `build` makes on images, which are decoded once."""
     from landmarks_tf import checkpoints
-    from landmarks_tf import models
     from landmarks_tf import pipeline
     from landmarks_tf import training
 
-    teacher = find_teacher(photos.class_names, options)
     earlier = checkpoints.load_progress(checkpoints_dir)
     is_on_disk = _DISK_CACHE.value and not earlier.is_over
     cache = choose_cache(
@@ -148,39 +145,18 @@ def fit_images(
     validation = pipeline.make_dataset(
         photos, "validation", size, options.batch_size, cache
     )
-    with command_line.stopping_after_a_step() as stop:
-        progress = training.train_model(
-            build,
-            options,
-            lambda epoch: pipeline.make_training_dataset(photos, options, epoch, cache),
-            validation,
-            checkpoints_dir,
-            command_line.verbosity(),
-            models.load_model(teacher, len(photos.class_names)) if teacher else None,
-            stop,
-            keep_last=keep_last,
-        )
+    progress = training.train_model(
+        build,
+        options,
+        lambda epoch: pipeline.make_training_dataset(photos, options, epoch, cache),
+        validation,
+        checkpoints_dir,
+        command_line.verbosity(),
+        keep_last=keep_last,
+    )
     if cache is not None:
         cache.clear()
     return training.load_best_model(build, checkpoints_dir), progress
-
-
-def find_teacher(class_names: tuple[str, ...], options: TrainingOptions) -> Path | None:
-    """Returns the model file of the run in `options.teacher`, if one is named.
-
-    Raises:
-        InvalidInput: if it is not a run, or not of these classes.
-    """
-    if not options.teacher:
-        return None
-    run_dir = Path(options.teacher)
-    run_folder.require(run_dir, run_folder.MODEL, run_folder.LABELS)
-    if run_folder.load_class_names(run_dir / run_folder.LABELS) != class_names:
-        raise InvalidInput(
-            "`teacher` must know the classes of this run, in the same order. "
-            f"Received: teacher={options.teacher}"
-        )
-    return run_dir / run_folder.MODEL
 
 
 def fit_transfer(
@@ -217,18 +193,16 @@ def fit_transfer(
     build_head = functools.partial(
         models.build_head, extractor.output_shape[-1], len(photos.class_names)
     )
-    with command_line.stopping_after_a_step() as stop:
-        progress = training.train_model(
-            build_head,
-            options,
-            lambda epoch: pipeline.make_feature_training_dataset(
-                features["train"], photos.labels("train"), options, epoch
-            ),
-            validation,
-            checkpoints_dir,
-            command_line.verbosity(),
-            stop=stop,
-        )
+    progress = training.train_model(
+        build_head,
+        options,
+        lambda epoch: pipeline.make_feature_training_dataset(
+            features["train"], photos.labels("train"), options, epoch
+        ),
+        validation,
+        checkpoints_dir,
+        command_line.verbosity(),
+    )
     head = training.load_best_model(build_head, checkpoints_dir)
     model = models.join_head(extractor, head)
     if options.fine_tuning_epochs:

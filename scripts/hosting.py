@@ -80,12 +80,9 @@ def find_place(options: TrainingOptions) -> Place:
         raise InvalidInput(
             "--distribution=hosts needs JAX: python -m pip install -e '.[distributed]'"
         )
-    # Features would have to be computed, and a teacher asked, in shares too.
-    for name, allowed in (("model", "scratch"), ("teacher", "")):
-        value = getattr(options, name)
-        _require(
-            name, f"{allowed!r} with --distribution=hosts", value == allowed, value
-        )
+    # Features would have to be computed in shares too.
+    wanted = "'scratch' with --distribution=hosts"
+    _require("model", wanted, options.model == "scratch", options.model)
     text = _read("coordinator_address")
     address = text.split(",")[0]  # Keras takes those of all hosts too
     is_address = re.fullmatch(r".+:\d+", address) is not None

@@ -129,12 +129,6 @@ flags.DEFINE_float(
     _DEFAULTS.label_smoothing,
     "Share of each training label that is spread over all classes.",
 )
-flags.DEFINE_float(
-    "ema_momentum",
-    _DEFAULTS.ema_momentum,
-    "The model is the moving average of the weights over so many steps as 1 / (1 - "
-    "this); 0: the weights themselves.",
-)
 flags.DEFINE_integer(
     "patience_epochs",
     _DEFAULTS.patience_epochs,
@@ -155,13 +149,6 @@ flags.DEFINE_string(
     "fine_tuning_from",
     _DEFAULTS.fine_tuning_from,
     "First layer of the backbone that is trained in these epochs. Default: all are.",
-)
-flags.DEFINE_string(
-    "teacher",
-    _DEFAULTS.teacher,
-    "Run folder of a trained network of the same classes: a scratch network, or the "
-    "fine-tuning of another, learns half from the labels and half from its answers. "
-    "It should have been trained on the same split (--split_file).",
 )
 flags.DEFINE_enum(
     "mixed_precision",
@@ -210,7 +197,6 @@ def main(arguments: list[str]) -> int:
     if not _RESUME.value:
         dividing.require_split_file()  # refused before any work
     listing = list_data()
-    fitting.find_teacher(listing.class_names, options)  # refused before any work
     outliers = rejecting.find_outliers()
     run_folder.refuse_overlap(output_dir, listing.data_dir)
     run_dir = run_folder.unfinished_dir(output_dir)
@@ -285,12 +271,13 @@ def is_trained(run_dir: Path) -> bool:
 def how_to_go_on(run_dir: Path, place: hosting.Place | None) -> str:
     if not (run_dir / run_folder.CHECKPOINTS).exists():
         return "nothing is trained yet: start again with the same command"
+    lost = "what came after the last finished epoch is lost"
     instead = " instead of --overwrite" if _OVERWRITE.value else ""
     where = ""
     # Other hosts are here only while all train; the first has loaded TensorFlow then.
     if place and place.num_hosts > 1 and (place.index or not is_trained(run_dir)):
         where = " on every host"
-    return f"go on with the same command and --resume{instead}{where}"
+    return f"{lost}; go on with the same command and --resume{instead}{where}"
 
 
 def options_of_flags() -> TrainingOptions:

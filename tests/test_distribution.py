@@ -35,7 +35,7 @@ rng = np.random.default_rng(0)
 images = rng.random((24, 32, 32, 3), np.float32)
 labels = tf.constant(rng.integers(0, 3, 24), tf.int32)
 examples = tf.data.Dataset.from_tensor_slices((images, labels)).batch(6)
-options = TrainingOptions(epochs=5, batch_size=6, learning_rate=1e-3, ema_momentum=0.9)
+options = TrainingOptions(epochs=5, batch_size=6, learning_rate=1e-3)
 
 
 def build():

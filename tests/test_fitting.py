@@ -11,7 +11,6 @@ from landmarks_tf import run_folder
 from landmarks_tf import split_file
 from landmarks_tf.catalog import load_catalog
 from landmarks_tf.checkpoints import Progress
-from landmarks_tf.errors import InvalidInput
 from landmarks_tf.options import TrainingOptions
 
 OPTIONS = TrainingOptions(
@@ -20,7 +19,6 @@ OPTIONS = TrainingOptions(
     image_size=32,
     batch_size=16,
     augmentation="crop_flip",
-    ema_momentum=0.5,
     fine_tuning_epochs=1,
     fine_tuning_learning_rate=1e-3,
     fine_tuning_from="block_16_project",
@@ -93,18 +91,16 @@ def test_the_last_epoch_of_fine_tuning_is_kept_and_none_left_out(
     fine_tune, monkeypatch
 ):
     written = []
-    save = checkpoints.CheckpointKeeper._save_averaged_weights
+    save = keras.Model.save
 
     def note(self, path):
-        written.append(self.model.get_weights())
+        written.append(self.get_weights())
         save(self, path)
 
-    monkeypatch.setattr(checkpoints.CheckpointKeeper, "_save_averaged_weights", note)
+    monkeypatch.setattr(keras.Model, "save", note)
     # By which the first one would be kept.
     monkeypatch.setattr(checkpoints, "_merit", lambda row: (1.0, 0.0))
-    options = dataclasses.replace(
-        OPTIONS, fine_tuning_epochs=3, patience_epochs=1, ema_momentum=0.0
-    )
+    options = dataclasses.replace(OPTIONS, fine_tuning_epochs=3, patience_epochs=1)
     weights, progress = fine_tune(options=options)
     assert (progress.num_epochs, progress.best_epoch) == (4, 3)
     assert len(written) == 3
@@ -175,23 +171,8 @@ def test_how_sure_a_model_is_does_not_count_in_fine_tuning(fitting, photos):
     assert 0 < loss <= np.log(3) + 0.01
 
 
-def test_a_teacher_is_a_run_folder_of_the_same_classes(fitting, photos, tmp_path):
-    def find(class_names):
-        run_folder.write_class_names(tmp_path / run_folder.LABELS, class_names)
-        options = dataclasses.replace(OPTIONS, teacher=str(tmp_path))
-        return fitting.find_teacher(photos.class_names, options)
-
-    with pytest.raises(InvalidInput, match="not a whole run folder: no model.keras"):
-        find(photos.class_names)
-    (tmp_path / run_folder.MODEL).touch()
-    with pytest.raises(InvalidInput, match="^`teacher` must know the classes of this"):
-        find(photos.class_names[::-1])
-    assert find(photos.class_names) == tmp_path / run_folder.MODEL
-    assert fitting.find_teacher(photos.class_names, OPTIONS) is None
-
-
 def test_both_stages_of_a_run_repeat_by_its_seed(fitting, photos, tmp_path):
-    options = dataclasses.replace(OPTIONS, epochs=1, ema_momentum=0.0)
+    options = dataclasses.replace(OPTIONS, epochs=1)
 
     def fit(name):
         (tmp_path / name).mkdir()

@@ -17,7 +17,7 @@ ORDER = (
     "evaluation calibration parity plots charts report contact_sheet litert "
     "classifier browser_page server model_card sample_parts sample_scenes "
     "sample_photo vectors sample_data data_check data_report quarantine download "
-    "augmentation features distribution distillation checkpoints pixel_cache epochs "
+    "augmentation features distribution checkpoints pixel_cache epochs "
     "served_model quantization pipeline "
     "training exporting prediction library tag_folder tagging"
 ).split()

@@ -29,7 +29,6 @@ from landmarks_tf.options import TrainingOptions
         ("fine_tuning_from", "block_13_expand"),
         ("fine_tuning_learning_rate", 0.0),
         ("label_smoothing", 1.0),
-        ("ema_momentum", 1.0),
         ("warmup_epochs", -1),
         ("warmup_epochs", 3),
         ("patience_epochs", 0),
@@ -59,25 +58,24 @@ def test_a_warm_up_is_of_a_cosine_and_ends_before_it():
 
 
 def test_a_transfer_model_that_is_not_fine_tuned_is_trained_on_features():
-    for name, value in [("network_size", 400), ("teacher", "saved_models/transfer")]:
+    for name, value in [("network_size", 400), ("mixing", "cutmix_mixup")]:
         with pytest.raises(InvalidInput, match=f"^`{name}` must be .* with a transfer"):
             TrainingOptions(model="transfer", **{name: value})
 
 
-def test_fine_tuning_takes_other_sizes_and_a_teacher():
+def test_fine_tuning_takes_other_sizes():
     values = {"training_sizes": (96,), "fine_tuning_from": "block_13_expand"}
     options = TrainingOptions(
         model="transfer",
         image_size=128,
         augmentation="crop_flip",
         fine_tuning_epochs=2,
-        teacher="saved_models/transfer",
         **values,
     )
     assert options.fine_tuning.epoch_sizes == (96, 96)
     assert options.fitted_size == 128
     # What is said of the second stage may stand where it is left out.
-    no_second = {"teacher": "", "augmentation": "none", "fine_tuning_epochs": 0}
+    no_second = {"augmentation": "none", "fine_tuning_epochs": 0}
     assert dataclasses.replace(options, **no_second).training_sizes == (96,)
     with pytest.raises(InvalidInput, match="no more than there are epochs"):
         dataclasses.replace(options, training_sizes=(96, 112, 128))

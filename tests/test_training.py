@@ -2,7 +2,6 @@ import dataclasses
 import errno
 import os
 import sys
-import threading
 
 import keras
 import numpy as np
@@ -13,9 +12,7 @@ from landmarks_tf import pipeline
 from landmarks_tf import training
 from landmarks_tf.catalog import load_catalog
 from landmarks_tf.catalog import load_evaluation_catalog
-from landmarks_tf.errors import Interrupted
 from landmarks_tf.errors import InvalidInput
-from landmarks_tf.models import build_scratch_model
 from landmarks_tf.models import build_transfer_model
 from landmarks_tf.options import TrainingOptions
 
@@ -33,7 +30,6 @@ STRONG = dataclasses.replace(
     warmup_epochs=1,
     weight_decay=0.5,
     label_smoothing=0.1,
-    ema_momentum=0.9,
     augmentation="crop_flip_color",
     mixing="cutmix_mixup",
 )
@@ -64,16 +60,14 @@ def build():
     return keras.Sequential(layers)
 
 
-def train(photos, folder, options=OPTIONS, teacher=None, stop=None, verbose=0):
+def train(photos, folder, options=OPTIONS):
     progress = training.train_model(
         build,
         options,
         lambda epoch: pipeline.make_training_dataset(photos, options, epoch),
         pipeline.make_dataset(photos, "validation", options.image_size, 4),
         folder,
-        verbose=verbose,
-        teacher=teacher,
-        stop=stop,
+        verbose=0,
     )
     return training.load_best_model(build, folder), progress
 
@@ -96,16 +90,14 @@ def kill_in_epoch(monkeypatch, number):
 def test_a_killed_run_resumes_to_the_same_weights_and_history(
     photos, tmp_path, monkeypatch
 ):
-    """With a teacher too; the same without: the run that is asked to stop, below."""
-    teacher = build_scratch_model("small", (80, 80), 3)
-    model, progress = train(photos, tmp_path / "unbroken", STRONG, teacher)
+    model, progress = train(photos, tmp_path / "unbroken", STRONG)
     killed = tmp_path / "killed"
     kill_in_epoch(monkeypatch, 3)
     with pytest.raises(Killed):
-        train(photos, killed, STRONG, teacher)
+        train(photos, killed, STRONG)
     monkeypatch.undo()
     assert checkpoints.load_progress(killed).num_epochs == 2
-    resumed, resumed_progress = train(photos, killed, STRONG, teacher)
+    resumed, resumed_progress = train(photos, killed, STRONG)
     assert resumed_progress.history == progress.history
     for old, new in zip(model.weights, resumed.weights):
         np.testing.assert_array_equal(old, new)
@@ -191,51 +183,6 @@ def test_a_disk_that_is_full_costs_no_checkpoint(tmp_path):
         assert keeper.progress.num_epochs == 1
         end_epoch(keeper)
         assert checkpoints.load_progress(folder).num_epochs == 2
-
-
-def ask_to_stop(monkeypatch, stop, moments):
-    """Asks once at each moment: ("train" or "test", epoch counted from 0, batch)."""
-    asked = set()
-    for kind in ("train", "test"):
-        name = f"on_{kind}_batch_begin"
-
-        def begin(self, batch, logs=None, kind=kind):
-            moment = kind, self.progress.num_epochs, batch
-            if moment in moments and moment not in asked:
-                asked.add(moment)
-                stop.set()
-
-        monkeypatch.setattr(checkpoints.CheckpointKeeper, name, begin, raising=False)
-    return asked
-
-
-@pytest.mark.long
-def test_a_run_that_is_asked_to_stop_goes_on_to_the_same_weights_and_history(
-    photos, tmp_path, monkeypatch, capsys
-):
-    options = dataclasses.replace(STRONG, batch_size=8, epochs=3)
-    model, progress = train(photos, tmp_path / "unbroken", options)
-    stop = threading.Event()
-    # In the first step of all; in the last of an epoch, then in its validation; in the
-    # second of an epoch, then in the last of the three that are left of it.
-    moments = {("train", 0, 0), ("train", 1, 4), ("test", 1, 1), ("train", 2, 1)}
-    moments.add(("train", 2, 2))
-    asked = ask_to_stop(monkeypatch, stop, moments)
-    stopped = tmp_path / "stopped"
-    while len(asked) < len(moments):
-        stop.clear()
-        with pytest.raises(Interrupted):
-            train(photos, stopped, options, stop=stop, verbose=2)
-        (folder,) = stopped.iterdir()
-        assert "_step_" in folder.name
-    stop.clear()
-    resumed, resumed_progress = train(photos, stopped, options, stop=stop, verbose=2)
-    lines = capsys.readouterr().out.splitlines()
-    told = [line for line in lines if line.startswith("Epoch ")]
-    assert sorted(set(told)) == ["Epoch 1/3", "Epoch 2/3", "Epoch 3/3"]
-    assert resumed_progress.history == progress.history
-    for old, new in zip(model.weights, resumed.weights):
-        np.testing.assert_array_equal(old, new)
 
 
 def test_a_run_killed_while_writing_a_checkpoint_keeps_the_one_before(
@@ -363,12 +310,6 @@ def test_history_is_a_table_with_a_row_an_epoch(tmp_path):
     training.write_history(tmp_path / "history.csv", rows)
     assert (tmp_path / "history.csv").read_text() == (
         "epoch,loss,val_loss\n1,0.5,0.25\n2,0.125,1.0\n"
-    )
-    # The second stage of a transfer run may have a teacher, the first has none.
-    rows = [{"loss": 0.5}, {"loss": 0.25, "distillation_loss": 2.0}]
-    training.write_history(tmp_path / "history.csv", rows)
-    assert (tmp_path / "history.csv").read_text() == (
-        "epoch,loss,distillation_loss\n1,0.5,\n2,0.25,2.0\n"
     )
 
 
