@@ -24,26 +24,21 @@ _GRID = (4096, 4096, 3)
 _MIXUP_ALPHA = 0.4
 
 
-def random_view(
-    pixels: tf.Tensor, seed: tf.Tensor, augmentation: str, size: tuple[int, int]
-) -> tf.Tensor:
-    """Returns a view of a photo, which its seed decides.
+def random_view(pixels: tf.Tensor, seed: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
+    """Returns a view of a photo, which its seed decides: a part, mirrored, coloured.
 
     At any size of the photo and of the view it is the same view.
 
     Args:
         pixels: uint8 `[height, width, 3]`.
         seed: int64 `[2]`.
-        augmentation: "crop_flip", or "crop_flip_color" for other colours too.
         size: (height, width) of the view.
 
     Returns:
         uint8 `[*size, 3]`.
     """
     view = crop_and_flip(pixels, seed, size)
-    if augmentation == "crop_flip_color":
-        view = jitter_colors(view, tf.random.fold_in(seed, 1))
-    return view
+    return jitter_colors(view, tf.random.fold_in(seed, 1))
 
 
 def crop_and_flip(

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -117,20 +116,17 @@ def export_tflite(model: keras.Model, path: Path, file_format: str = "float32") 
     Args:
         model: from images to probabilities, in float32 throughout.
         path: the file.
-        file_format: "float32"; "float16", of half the size, whose large weights are
-            rounded; or "dynamic_range", of a quarter, whose weights are of eight bits
-            and whose sums are float32.
+        file_format: "float32", or "float16", of half the size, whose large weights are
+            rounded.
     """
     height, width, _ = model.input_shape[1:]
-    settings: dict[str, Any] = {
-        # Keras allows Flex operations by default, which phones do not have.
-        "target_spec": {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
-    }
-    if file_format == "dynamic_range":
-        settings["optimizations"] = [tf.lite.Optimize.DEFAULT]
-    images = keras.InputSpec(shape=(1, height, width, 3), dtype="float32")
     model.export(
-        str(path), format="litert", verbose=False, input_signature=[images], **settings
+        str(path),
+        format="litert",
+        verbose=False,
+        input_signature=[keras.InputSpec(shape=(1, height, width, 3), dtype="float32")],
+        # Keras allows Flex operations by default, which phones do not have.
+        target_spec={"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]},
     )
     if file_format == "float16":
         path.write_bytes(tflite_file.halve_weights(path.read_bytes()))

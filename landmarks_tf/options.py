@@ -16,7 +16,7 @@ CHOICES = {
     "model": ("scratch", "transfer"),
     "preset": tuple(SCRATCH_PRESETS),
     "backbone": tuple(BACKBONES),
-    "augmentation": ("none", "crop_flip", "crop_flip_color"),
+    "augmentation": ("none", "crop_flip_color"),
     "mixing": ("none", "cutmix_mixup"),
     "learning_rate_schedule": ("constant", "cosine"),
     "mixed_precision": ("none", "bfloat16", "float16"),

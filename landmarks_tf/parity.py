@@ -10,6 +10,8 @@ import numpy as np
 
 from landmarks_tf import evaluation
 
+# Where the model has its first two answers closer together, either may be first.
+TIE_MARGIN = 1e-3
 _NUM_FARTHEST = 3
 
 
@@ -28,17 +30,26 @@ class Gate:
     max_accuracy_loss: float = 1.0
 
 
-def compare(
-    expected: np.ndarray, answers: np.ndarray, labels: Sequence[int], tie_margin: float
-) -> dict:
+# By format. float32 rounds otherwise than Keras, float16 keeps ten bits of a weight;
+# int8 is another network, of which it counts which landmark it names.
+GATES = {
+    "saved_model": Gate(max_difference=1e-3),
+    "float32": Gate(max_difference=1e-3),
+    "float16": Gate(max_difference=1e-2),
+    "int8": Gate(min_agreement=0.99, max_accuracy_loss=0.005),
+}
+
+
+def compare(expected: np.ndarray, answers: np.ndarray, labels: Sequence[int]) -> dict:
     """Returns how far an exported file is from its model.
+
+    A photo whose first two answers the model has closer together than TIE_MARGIN is a
+    tie, and does not count for `agreement`.
 
     Args:
         expected: the model's probabilities, float `[num_photos, num_classes]`.
         answers: the file's, likewise; NaN for what the file does not tell.
         labels: of the photos.
-        tie_margin: a photo whose first two answers the model has closer together is a
-            tie, and does not count for `agreement`.
 
     Returns:
         `num_photos`; `num_ties`; `agreement`, the share of the other photos whose first
@@ -53,7 +64,7 @@ def compare(
     ordered = np.sort(expected, axis=1)
     is_tie = np.zeros(len(expected), bool)
     if expected.shape[1] > 1:
-        is_tie = ordered[:, -1] - ordered[:, -2] < tie_margin
+        is_tie = ordered[:, -1] - ordered[:, -2] < TIE_MARGIN
     # Of a network gone wrong, that gives no numbers at all.
     is_silent = np.isnan(answers).all(axis=1)
     is_other = (told.argmax(axis=1) != expected.argmax(axis=1)) & ~is_tie | is_silent

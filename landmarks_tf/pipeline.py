@@ -228,7 +228,7 @@ def _random_view(
 ) -> tf.Tensor:
     """Takes a view of an image that is its own among all `number`s of a run."""
     seed = tf.stack([tf.constant(options.seed, tf.int64), number])
-    return augmentation.random_view(image, seed, options.augmentation, (size, size))
+    return augmentation.random_view(image, seed, (size, size))
 
 
 def _mixed(

@@ -23,6 +23,9 @@ from landmarks_tf import file_cache
 from landmarks_tf import graph_preprocessing
 from landmarks_tf.errors import InvalidInput
 
+# What decoded photos may take in memory. More are kept on disk, where memory does not
+# grow with their number.
+MEMORY_BUDGET_BYTES = 2**30
 # Left free on a disk, for checkpoints and what else a run writes.
 RESERVE_BYTES = 2**30
 
@@ -98,16 +101,14 @@ class DiskCache:
         if kept + free < num_bytes + RESERVE_BYTES:
             raise InvalidInput(
                 f"decoded photos take {num_bytes / 2**30:.1f} GiB and {self.folder} "
-                f"has {free / 2**30:.1f} GiB free: free some, keep them in memory with "
-                f"--memory_budget_gib={math.ceil(num_bytes / 2**30)}, or decode in "
-                "every epoch with --nodisk_cache"
+                f"has {free / 2**30:.1f} GiB free: free some, or put --output_dir on a "
+                "larger disk"
             )
 
 
 def choose_cache(
     num_photos: int,
     image_size: tuple[int, int],
-    memory_budget: float,
     folder: Path | None,
 ) -> PixelCache | None:
     """Returns where decoded photos are to be kept; None for nowhere.
@@ -115,15 +116,13 @@ def choose_cache(
     Args:
         num_photos: how many there are.
         image_size: (height, width) in pixels.
-        memory_budget: bytes that they may take in memory; if they need more, they are
-            kept on disk, where memory does not grow with their number.
-        folder: on that disk; None for not to keep them there.
+        folder: where to keep them on disk; None for not to keep them there.
 
     Raises:
         InvalidInput: if the disk is too small.
     """
     num_bytes = num_photos * math.prod(image_size) * 3
-    if num_bytes <= memory_budget:
+    if num_bytes <= MEMORY_BUDGET_BYTES:
         return MemoryCache()
     if folder is None:
         return None

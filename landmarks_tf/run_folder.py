@@ -36,11 +36,8 @@ EXPORTS = {
     "saved_model": "saved_model",
     "float32": "model_float32.tflite",
     "float16": "model_float16.tflite",
-    "dynamic_range": "model_dynamic_range.tflite",
     "int8": "model_int8.tflite",
 }
-# Their answers are the model's own; the others' nearly.
-EXACT_EXPORTS = ("saved_model", "float32")
 
 # Only while a run is unfinished.
 CHECKPOINTS = "checkpoints"

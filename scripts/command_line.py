@@ -31,8 +31,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 _NOT_RECORDED = (
     "resume",
     "overwrite",
-    "memory_budget_gib",
-    "disk_cache",
     "coordinator_address",
     "num_hosts",
     "host_index",
@@ -41,11 +39,6 @@ _NOT_RECORDED = (
 # Of what comes after the training: a run that failed there goes on with other ones.
 _NOT_COMPARED = (
     "formats",
-    "tie_margin",
-    "max_difference",
-    "max_float16_difference",
-    "min_agreement",
-    "max_accuracy_loss",
     "author",
     "licence",
     "outliers_dir",

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import command_line
 import tqdm
-from absl import flags
 
 from landmarks_tf import run_folder
 from landmarks_tf import split_file
@@ -23,20 +22,6 @@ if TYPE_CHECKING:
     from landmarks_tf.checkpoints import Progress
     from landmarks_tf.hosts import Hosts
     from landmarks_tf.pixel_cache import PixelCache
-
-_MEMORY_BUDGET_GIB = flags.DEFINE_float(
-    "memory_budget_gib",
-    1.0,
-    "A scratch network's decoded photos are kept in memory where they take no more, "
-    "else on disk: in the run folder, until the run is finished.",
-    lower_bound=0.0,
-)
-_DISK_CACHE = flags.DEFINE_bool(
-    "disk_cache",
-    True,
-    "Keep a scratch network's decoded photos on disk if memory_budget_gib is too small "
-    "for them; without, they are decoded in every epoch.",
-)
 
 
 def fit_scratch(
@@ -118,7 +103,6 @@ def choose_cache(
     return pixel_cache.choose_cache(
         sum(len(photos.splits[name]) for name in ("train", "validation")),
         (options.decoded_size, options.decoded_size),
-        _MEMORY_BUDGET_GIB.value * 2**30,
         folder,
     )
 
@@ -137,10 +121,8 @@ def fit_images(
     from landmarks_tf import training
 
     earlier = checkpoints.load_progress(checkpoints_dir)
-    is_on_disk = _DISK_CACHE.value and not earlier.is_over
-    cache = choose_cache(
-        photos, options, run_dir / run_folder.PIXELS if is_on_disk else None
-    )
+    pixels_dir = None if earlier.is_over else run_dir / run_folder.PIXELS
+    cache = choose_cache(photos, options, pixels_dir)
     size = options.fitted_size
     validation = pipeline.make_dataset(
         photos, "validation", size, options.batch_size, cache

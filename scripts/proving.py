@@ -21,7 +21,6 @@ from landmarks_tf import wording
 from landmarks_tf.catalog import Catalog
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.errors import first_line
-from landmarks_tf.parity import Gate
 from landmarks_tf.run_folder import EXPORTS
 
 if TYPE_CHECKING:
@@ -33,39 +32,7 @@ _FORMATS = flags.DEFINE_list(
     "formats",
     ["saved_model", "float32", "float16", "int8"],
     f"Files to write, of {','.join(EXPORTS)}. float16 has half the size of float32, "
-    "dynamic_range and int8 a quarter.",
-)
-_TIE_MARGIN = flags.DEFINE_float(
-    "tie_margin",
-    1e-3,
-    "Where the model has its first two answers closer together, a file may have "
-    "another first answer.",
-    lower_bound=0.0,
-)
-_MAX_DIFFERENCE = flags.DEFINE_float(
-    "max_difference",
-    1e-3,
-    "By which the probabilities of the SavedModel and float32 may differ from the "
-    "model's. All of their and float16's first answers must be the model's.",
-    lower_bound=0.0,
-)
-_MAX_FLOAT16_DIFFERENCE = flags.DEFINE_float(
-    "max_float16_difference", 1e-2, "Likewise, of float16.", lower_bound=0.0
-)
-_MIN_AGREEMENT = flags.DEFINE_float(
-    "min_agreement",
-    0.99,
-    "Share of the photos for which the first answer of int8 and dynamic_range must be "
-    "the model's.",
-    lower_bound=0.0,
-    upper_bound=1.0,
-)
-_MAX_ACCURACY_LOSS = flags.DEFINE_float(
-    "max_accuracy_loss",
-    0.005,
-    "Share of the photos by which int8 and dynamic_range may be right less often.",
-    lower_bound=0.0,
-    upper_bound=1.0,
+    "int8 a quarter.",
 )
 # Of validation photos: enough to see a loss of half a point, in a minute.
 _MAX_PHOTOS = 1000
@@ -192,10 +159,8 @@ def prove(file_format: str, path: Path, asked: Catalog, expected: "np.ndarray") 
     )
     entrances, faults = {}, []
     for entrance, rows in answers.items():
-        found = parity.compare(
-            expected, rows, asked.labels("validation"), _TIE_MARGIN.value
-        )
-        faults += parity.find_faults(found, gate_of(file_format))
+        found = parity.compare(expected, rows, asked.labels("validation"))
+        faults += parity.find_faults(found, parity.GATES[file_format])
         paths = [photo.path for photo in asked.splits["validation"]]
         named = {
             key: [paths[place] for place in found[key]]
@@ -204,16 +169,6 @@ def prove(file_format: str, path: Path, asked: Catalog, expected: "np.ndarray") 
         entrances[entrance] = found | named
     agreement = min(found["agreement"] for found in entrances.values())
     return {"faults": faults, "agreement": agreement, "entrances": entrances}
-
-
-def gate_of(file_format: str) -> Gate:
-    if file_format == "float16":
-        return Gate(max_difference=_MAX_FLOAT16_DIFFERENCE.value)
-    if file_format in run_folder.EXACT_EXPORTS:
-        return Gate(max_difference=_MAX_DIFFERENCE.value)
-    return Gate(
-        min_agreement=_MIN_AGREEMENT.value, max_accuracy_loss=_MAX_ACCURACY_LOSS.value
-    )
 
 
 def answer(

@@ -103,8 +103,8 @@ def test_photos_are_mixed_as_their_targets_are():
     assert kinds == {"whole", 1, 2}
 
 
-def test_a_view_is_a_part_and_in_other_colors_where_that_is_asked_for():
-    plain = random_view(PIXELS, seed(1), "crop_flip", (90, 90)).numpy()
-    colored = random_view(PIXELS, seed(1), "crop_flip_color", (90, 90)).numpy()
-    assert np.array_equal(plain, views([1], (90, 90))[0])
-    assert colored.shape == (90, 90, 3) and not np.array_equal(plain, colored)
+def test_a_view_is_a_part_in_other_colors():
+    plain = views([1], (90, 90))[0]
+    view = random_view(PIXELS, seed(1), (90, 90)).numpy()
+    assert view.shape == (90, 90, 3) and not np.array_equal(view, plain)
+    assert np.abs(view.astype(float) - plain).mean() < 80

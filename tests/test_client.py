@@ -17,7 +17,7 @@ from landmarks_tf import run_folder
 from landmarks_tf.prediction import load_classifier
 
 pytestmark = pytest.mark.long
-FORMATS = ("float32", "float16", "dynamic_range", "int8")
+FORMATS = ("float32", "float16", "int8")
 
 
 @pytest.fixture(scope="module")

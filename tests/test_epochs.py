@@ -7,7 +7,7 @@ OPTIONS = TrainingOptions(
     image_size=128,
     batch_size=4,
     epochs=4,
-    augmentation="crop_flip",
+    augmentation="crop_flip_color",
     training_sizes=(64, 128),
 )
 

@@ -12,7 +12,7 @@ from landmarks_tf.preprocessing import load_images
 
 NAMES = ("a", "b", "c", "d", "e", "f", "g")
 SIZE = 64
-TFLITE_FORMATS = ("float32", "float16", "dynamic_range", "int8")
+TFLITE_FORMATS = ("float32", "float16", "int8")
 
 
 def write(model, name, path, photos=()):
@@ -115,7 +115,7 @@ def test_tflite_has_built_in_operations_only(exported, name):
 
 @pytest.mark.parametrize(
     "name, share, tolerance",
-    [("float16", 0.5, 0.02), ("dynamic_range", 0.25, 0.2), ("int8", 0.25, 0.2)],
+    [("float16", 0.5, 0.02), ("int8", 0.25, 0.2)],
 )
 def test_smaller_files_answer_nearly_as_the_model_does(
     exported, paths, name, share, tolerance

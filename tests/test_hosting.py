@@ -33,7 +33,7 @@ FLAGS = (
     # Steps so small that what rounding makes of a sum in another order stays small.
     "--learning_rate=1e-4",
     "--validation_fraction=0.25",
-    "--augmentation=crop_flip",
+    "--augmentation=crop_flip_color",
     "--formats=float32",
 )
 # A hang is to fail, not to last; a machine under load takes 100 of them.

@@ -10,7 +10,7 @@ from landmarks_tf.hosts import Hosts
 from landmarks_tf.options import TrainingOptions
 
 OPTIONS = TrainingOptions(
-    image_size=64, batch_size=8, epochs=2, augmentation="crop_flip", seed=5
+    image_size=64, batch_size=8, epochs=2, augmentation="crop_flip_color", seed=5
 )
 # Each has two devices: of 37 photos the last batch has 5, of which 4 divide by them.
 TWO = [Hosts(2, index, 4) for index in range(2)]

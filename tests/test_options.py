@@ -68,7 +68,7 @@ def test_fine_tuning_takes_other_sizes():
     options = TrainingOptions(
         model="transfer",
         image_size=128,
-        augmentation="crop_flip",
+        augmentation="crop_flip_color",
         fine_tuning_epochs=2,
         **values,
     )
@@ -84,7 +84,7 @@ def test_fine_tuning_takes_other_sizes():
 def test_training_sizes_are_equal_stretches_of_the_epochs():
     def sizes(**values):
         return TrainingOptions(
-            image_size=800, network_size=160, augmentation="crop_flip", **values
+            image_size=800, network_size=160, augmentation="crop_flip_color", **values
         ).epoch_sizes
 
     assert sizes(epochs=3) == (160, 160, 160)
@@ -96,7 +96,7 @@ def test_training_sizes_are_equal_stretches_of_the_epochs():
 def test_training_sizes_are_of_views_and_need_global_pooling():
     with pytest.raises(InvalidInput, match="with a preset that flattens"):
         TrainingOptions(
-            preset="reference", augmentation="crop_flip", training_sizes=(96,)
+            preset="reference", augmentation="crop_flip_color", training_sizes=(96,)
         )
     with pytest.raises(InvalidInput, match="with augmentation=none"):
         TrainingOptions(training_sizes=(96,))
@@ -113,20 +113,20 @@ def test_parts_of_photos_are_decoded_at_twice_the_size():
 
     assert decoded_size() == 800
     assert decoded_size(network_size=200) == 200
-    assert decoded_size(network_size=200, augmentation="crop_flip") == 400
+    assert decoded_size(network_size=200, augmentation="crop_flip_color") == 400
     sizes = {"network_size": 200, "training_sizes": (96, 160)}
-    assert decoded_size(augmentation="crop_flip", **sizes) == 320
-    assert decoded_size(network_size=800, augmentation="crop_flip") == 800
-    assert decoded_size(image_size=224, augmentation="crop_flip") == 448
-    assert decoded_size(image_size=1600, augmentation="crop_flip") == 1600
+    assert decoded_size(augmentation="crop_flip_color", **sizes) == 320
+    assert decoded_size(network_size=800, augmentation="crop_flip_color") == 800
+    assert decoded_size(image_size=224, augmentation="crop_flip_color") == 448
+    assert decoded_size(image_size=1600, augmentation="crop_flip_color") == 1600
 
 
 def test_an_augmented_transfer_model_is_fine_tuned():
     wanted = "^`augmentation` must be 'none' without fine-tuning: MobileNetV2 sees each"
     with pytest.raises(InvalidInput, match=wanted):
-        TrainingOptions(model="transfer", augmentation="crop_flip")
+        TrainingOptions(model="transfer", augmentation="crop_flip_color")
     assert TrainingOptions(
-        model="transfer", augmentation="crop_flip", fine_tuning_epochs=1
+        model="transfer", augmentation="crop_flip_color", fine_tuning_epochs=1
     )
 
 

@@ -159,12 +159,12 @@ def test_what_is_kept_already_needs_no_space(disk, monkeypatch):
         disk.require_space(PIXELS.nbytes + 1)
 
 
-def test_photos_are_kept_in_memory_while_they_fit_its_budget(tmp_path):
-    num_bytes = 10 * PIXELS.nbytes
-
+def test_photos_are_kept_in_memory_while_they_fit_its_budget(tmp_path, monkeypatch):
     def choose(budget, folder):
-        return pixel_cache.choose_cache(10, (4, 6), budget, folder)
+        monkeypatch.setattr(pixel_cache, "MEMORY_BUDGET_BYTES", budget)
+        return pixel_cache.choose_cache(10, (4, 6), folder)
 
+    num_bytes = 10 * PIXELS.nbytes
     assert isinstance(choose(num_bytes, tmp_path), MemoryCache)
     assert choose(num_bytes - 1, tmp_path).folder == tmp_path
     assert choose(num_bytes - 1, None) is None

@@ -1,17 +1,12 @@
 """Which of several attempts at a file is taken. The rest is in test_scripts."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from absl import flags
 
 from landmarks_tf.catalog import Catalog
 from landmarks_tf.catalog import Photo
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
-proving = pytest.importorskip("proving")
 
 EXPECTED = np.tile([0.6, 0.4], (200, 1))
 ASKED = Catalog(
@@ -21,13 +16,12 @@ ASKED = Catalog(
 )
 
 
-@pytest.fixture(autouse=True)
-def parsed():
-    if not flags.FLAGS.is_parsed():
-        flags.FLAGS(["test"])
+@pytest.fixture
+def proving(import_script):
+    return import_script("proving")
 
 
-def attempt(monkeypatch, tmp_path, numbers_wrong):
+def attempt(proving, monkeypatch, tmp_path, numbers_wrong):
     """Makes files of which so many first answers are others, one after the other."""
     from landmarks_tf import exporting
 
@@ -51,20 +45,20 @@ def attempt(monkeypatch, tmp_path, numbers_wrong):
     return record, path.read_text(), made
 
 
-def test_the_next_remedy_is_tried_where_the_gate_fails(monkeypatch, tmp_path):
-    record, contents, made = attempt(monkeypatch, tmp_path, [9, 0, 7])
+def test_the_next_remedy_is_tried_where_the_gate_fails(proving, monkeypatch, tmp_path):
+    record, contents, made = attempt(proving, monkeypatch, tmp_path, [9, 0, 7])
     assert (record["faults"], record["made_with"], contents) == ([], "0 wrong", "0")
     assert made == [9, 0]
 
 
-def test_the_best_is_taken_whatever_came_after_it(monkeypatch, tmp_path):
-    record, contents, made = attempt(monkeypatch, tmp_path, [9, 1, 7, 1])
+def test_the_best_is_taken_whatever_came_after_it(proving, monkeypatch, tmp_path):
+    record, contents, made = attempt(proving, monkeypatch, tmp_path, [9, 1, 7, 1])
     assert (record["faults"], record["made_with"], contents) == ([], "1 wrong", "1")
     assert record["agreement"] == pytest.approx(199 / 200)
     assert made == [9, 1, 7, 1]
 
 
-def test_of_equal_agreement_the_nearer_probabilities_are_taken():
+def test_of_equal_agreement_the_nearer_probabilities_are_taken(proving):
     def record(difference):
         entrances = {"image": {"mean_difference": difference}}
         return {"faults": [], "agreement": 0.99, "entrances": entrances}
@@ -74,8 +68,8 @@ def test_of_equal_agreement_the_nearer_probabilities_are_taken():
     assert proving.rank(record(0.2)) > proving.rank(worse)
 
 
-def test_where_all_fail_the_best_is_reported(monkeypatch, tmp_path):
-    record, _, _ = attempt(monkeypatch, tmp_path, [9, 4, 7])
+def test_where_all_fail_the_best_is_reported(proving, monkeypatch, tmp_path):
+    record, _, _ = attempt(proving, monkeypatch, tmp_path, [9, 4, 7])
     assert record["made_with"] == "4 wrong"
     assert len(record["faults"]) == 2
     assert record["entrances"]["image"]["differing"][:2] == ["a/0.jpg", "a/1.jpg"]

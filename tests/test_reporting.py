@@ -1,21 +1,19 @@
 """Which photos a report shows, and how it asks. The rest is in test_scripts."""
 
-import sys
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
-from absl import flags
 from absl.testing import flagsaver
 
 from landmarks_tf import conditions
 from landmarks_tf.catalog import load_evaluation_catalog
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
-reporting = pytest.importorskip("reporting")
-
 NAMES = ("0.red", "1.green", "2.blue")
+
+
+@pytest.fixture
+def reporting(import_script):
+    return import_script("reporting")
 
 
 @pytest.fixture
@@ -40,7 +38,7 @@ def color_model(branches):
 
 @pytest.mark.parametrize("branches", [False, True])
 def test_photos_are_shown_with_their_answers_and_where_a_network_looks_if_it_can(
-    photos, branches
+    reporting, photos, branches
 ):
     probabilities = np.tile([0.1, 0.6, 0.3], (15, 1))
     (first, none), note = reporting.show_photos(
@@ -61,9 +59,9 @@ def test_photos_are_shown_with_their_answers_and_where_a_network_looks_if_it_can
     assert bool(note) == branches
 
 
-def test_as_many_photos_as_wanted_are_asked_a_batch_at_a_time(photos, monkeypatch):
-    if not flags.FLAGS.is_parsed():
-        flags.FLAGS(["test"])
+def test_as_many_photos_as_wanted_are_asked_a_batch_at_a_time(
+    reporting, photos, monkeypatch
+):
     model, sizes = color_model(False), []
     predict = model.predict_on_batch
     monkeypatch.setattr(
