@@ -14,6 +14,7 @@ import numpy as np
 
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.errors import first_line
+from landmarks_tf.errors import require
 
 # ImageNet statistics in [0, 1], RGB, as in keras.applications.imagenet_utils.
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -65,11 +66,8 @@ def _download(constructor: Callable, arguments: dict) -> keras.Model:
 
 
 def _load_weights(body: keras.Model, backbone: str, path: Path) -> None:
-    if not path.is_file():
-        raise InvalidInput(
-            "`backbone_weights` must be 'imagenet', 'none' or the path of a weights "
-            f"file. Received: backbone_weights={path}"
-        )
+    wanted = "'imagenet', 'none' or the path of a weights file"
+    require(path.is_file(), "backbone_weights", wanted, path)
     try:
         with warnings.catch_warnings():
             # Keras 3.15 says so of each layer of a file that Keras 3.14 wrote, though

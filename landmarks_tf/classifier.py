@@ -24,6 +24,7 @@ from landmarks_tf import photo_input
 from landmarks_tf import preprocessing
 from landmarks_tf import wording
 from landmarks_tf.errors import InvalidInput
+from landmarks_tf.errors import require
 from landmarks_tf.landmarks import Landmarks
 from landmarks_tf.photo_input import Photo
 
@@ -162,11 +163,8 @@ class Classifier:
             for each photo, in order, the photo with probabilities float32
             `[num_classes]`, or with the reason why it cannot be read.
         """
-        if isinstance(photos, (bytes, np.ndarray, Image.Image)):
-            kind = type(photos).__name__
-            raise InvalidInput(
-                f"`photos` must be a list of photos. Received: one {kind}"
-            )
+        is_one = isinstance(photos, (bytes, np.ndarray, Image.Image))
+        require(not is_one, "photos", "a list of photos", type(photos).__name__)
         if isinstance(photos, (str, Path)):
             rest: Iterator = iter(photo_input.find_photos([photos]))
         else:
@@ -204,8 +202,8 @@ class Classifier:
 
     def top_landmarks(self, probabilities: np.ndarray, k: int) -> Landmarks:
         """Returns the k most likely landmarks of probabilities `[num_classes]`."""
-        if not isinstance(k, (int, np.integer)) or k < 1:
-            raise InvalidInput(f"`k` must be an integer of at least 1. Received: k={k}")
+        is_count = isinstance(k, (int, np.integer)) and k >= 1
+        require(is_count, "k", "an integer of at least 1", k)
         names = self.names
         order = np.argsort(-probabilities, kind="stable")[:k]
         rows = [(self.class_names[i], names[i], float(probabilities[i])) for i in order]

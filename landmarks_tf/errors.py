@@ -10,6 +10,19 @@ class InvalidInput(ValueError):
     """
 
 
+def require(is_allowed: bool, name: str, wanted: str, value: object) -> None:
+    """Raises InvalidInput unless a value is allowed.
+
+    Args:
+        is_allowed: whether it is.
+        name: of the argument or flag.
+        wanted: what it must be, to stand behind "must be".
+        value: what came.
+    """
+    if not is_allowed:
+        raise InvalidInput(f"`{name}` must be {wanted}. Received: {name}={value}")
+
+
 def first_line(error: Exception) -> str:
     """Returns the first line of what an exception says, or its name."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -15,6 +15,7 @@ from landmarks_tf.architectures import SCRATCH_PRESETS
 from landmarks_tf.architectures import ScratchPreset
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.errors import first_line
+from landmarks_tf.errors import require
 
 _HEAD_DROPOUT = 0.2
 # Keras's 0.99 remembers five hundred steps, more than a run on few photos has.
@@ -176,11 +177,9 @@ def unfreeze(model: keras.Model, first_layer: str = "") -> None:
     """
     (body,) = [layer for layer in model.layers if isinstance(layer, keras.Model)]
     names = [layer.name for layer in body.layers]
-    if first_layer and first_layer not in names:
-        raise InvalidInput(
-            "`fine_tuning_from` must name a layer of the backbone, such as "
-            f"{names[len(names) // 2]}. Received: fine_tuning_from={first_layer}"
-        )
+    wanted = f"a layer of the backbone, such as {names[len(names) // 2]}"
+    is_layer = first_layer in ("", *names)
+    require(is_layer, "fine_tuning_from", wanted, first_layer)
     begin = names.index(first_layer) if first_layer else 0
     body.trainable = True
     for index, layer in enumerate(body.layers):

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from landmarks_tf.architectures import BACKBONES
 from landmarks_tf.architectures import SCRATCH_PRESETS
-from landmarks_tf.errors import InvalidInput
+from landmarks_tf.errors import require
 
 # Each choice is a flag's list of allowed words.
 CHOICES = {
@@ -188,7 +188,4 @@ class TrainingOptions:
         self._require(name, self.augmentation != "none", wanted)
 
     def _require(self, name: str, is_allowed: bool, wanted: str) -> None:
-        if not is_allowed:
-            raise InvalidInput(
-                f"`{name}` must be {wanted}. Received: {name}={getattr(self, name)}"
-            )
+        require(is_allowed, name, wanted, getattr(self, name))

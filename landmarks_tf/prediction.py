@@ -15,6 +15,7 @@ import numpy as np
 from landmarks_tf import run_folder
 from landmarks_tf.classifier import Classifier
 from landmarks_tf.errors import InvalidInput
+from landmarks_tf.errors import require
 
 if TYPE_CHECKING:
     import keras
@@ -37,11 +38,10 @@ def load_classifier(path: Path | str, num_cores: int | None = None) -> Classifie
     if path.is_dir():
         run_folder.require(path, run_folder.MODEL, run_folder.LABELS)
         path = path / run_folder.MODEL
-    if path.suffix not in (".keras", ".tflite") or not path.is_file():
-        raise InvalidInput(
-            "`model` must be a run folder, a .keras or a .tflite file. Received: "
-            f"model={path}" + ("" if path.exists() else " (no such file)")
-        )
+    is_model = path.suffix in (".keras", ".tflite") and path.is_file()
+    missing = "" if path.exists() else " (no such file)"
+    wanted = "a run folder, a .keras or a .tflite file"
+    require(is_model, "model", wanted, f"{path}{missing}")
     class_names = run_folder.load_class_names(path.with_name(run_folder.LABELS))
     num_cores = num_cores or os.cpu_count() or 1
     if path.suffix == ".tflite":

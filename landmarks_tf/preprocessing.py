@@ -20,6 +20,7 @@ from PIL import Image
 from PIL import UnidentifiedImageError
 
 from landmarks_tf.errors import InvalidInput
+from landmarks_tf.errors import require
 
 _REASONS = (
     (FileNotFoundError, "no such file"),
@@ -74,11 +75,9 @@ def as_image_size(image_size: ImageSize) -> tuple[int, int]:
         sizes = tuple(image_size)
     else:
         sizes = (image_size, image_size)
-    if len(sizes) != 2 or not all(_is_positive_integer(size) for size in sizes):
-        raise InvalidInput(
-            "`image_size` must be a positive integer or a (height, width) pair of "
-            f"them. Received: image_size={image_size}"
-        )
+    is_size = len(sizes) == 2 and all(_is_positive_integer(size) for size in sizes)
+    wanted = "a positive integer or a (height, width) pair of them"
+    require(is_size, "image_size", wanted, image_size)
     return int(sizes[0]), int(sizes[1])
 
 

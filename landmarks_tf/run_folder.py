@@ -16,6 +16,7 @@ from importlib import metadata
 from pathlib import Path
 
 import landmarks_tf
+from landmarks_tf import errors
 from landmarks_tf import folder_lock
 from landmarks_tf.errors import InvalidInput
 
@@ -242,11 +243,10 @@ def refuse_overlap(output_dir: Path, data_dir: Path) -> None:
     replaces it.
     """
     output, data = output_dir.resolve(), data_dir.resolve()
-    if output.is_relative_to(data) or data.is_relative_to(output):
-        raise InvalidInput(
-            f"`output_dir` must lie apart from the photos. Received: "
-            f"output_dir={output_dir}, data_dir={data_dir}"
-        )
+    is_apart = not (output.is_relative_to(data) or data.is_relative_to(output))
+    errors.require(
+        is_apart, "output_dir", f"apart from the photos in {data_dir}", output_dir
+    )
 
 
 def _is_replaceable(path: Path) -> bool:

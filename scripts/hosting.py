@@ -24,6 +24,7 @@ from absl import flags
 from landmarks_tf import hosts
 from landmarks_tf import wording
 from landmarks_tf.errors import InvalidInput
+from landmarks_tf.errors import require
 from landmarks_tf.hosts import Hosts
 from landmarks_tf.options import TrainingOptions
 
@@ -82,17 +83,17 @@ def find_place(options: TrainingOptions) -> Place:
         )
     # Features would have to be computed in shares too.
     wanted = "'scratch' with --distribution=hosts"
-    _require("model", wanted, options.model == "scratch", options.model)
+    require(options.model == "scratch", "model", wanted, options.model)
     text = _read("coordinator_address")
     address = text.split(",")[0]  # Keras takes those of all hosts too
     is_address = re.fullmatch(r".+:\d+", address) is not None
-    _require("coordinator_address", "HOST:PORT of the first host", is_address, text)
+    require(is_address, "coordinator_address", "HOST:PORT of the first host", text)
     text = _read("num_hosts")
     is_count = text.isdecimal() and int(text) >= 1
-    _require("num_hosts", "1 or more", is_count, text)
+    require(is_count, "num_hosts", "1 or more", text)
     num_hosts, text = int(text), _read("host_index")
     is_index = text.isdecimal() and int(text) < num_hosts
-    _require("host_index", f"in 0..{num_hosts - 1}", is_index, text)
+    require(is_index, "host_index", f"in 0..{num_hosts - 1}", text)
     _refuse_undivided(options, num_hosts, "hosts")
     return Place(address, num_hosts, int(text))
 
@@ -101,7 +102,7 @@ def refuse_place() -> None:
     """Raises InvalidInput if a flag says of a host where it stands, and it is alone."""
     for name in _VARIABLES:
         value = flags.FLAGS[name].value
-        _require(name, "with --distribution=hosts", value is None, value)
+        require(value is None, name, "left out without --distribution=hosts", value)
 
 
 def is_beside() -> bool:
@@ -203,9 +204,4 @@ def _read(name: str) -> str:
 def _refuse_undivided(options: TrainingOptions, number: int, what: str) -> None:
     wanted = f"a multiple of the {number} {what}"
     is_divided = options.batch_size % number == 0
-    _require("batch_size", wanted, is_divided, options.batch_size)
-
-
-def _require(name: str, wanted: str, is_allowed: bool, value: object) -> None:
-    if not is_allowed:
-        raise InvalidInput(f"`{name}` must be {wanted}. Received: {name}={value}")
+    require(is_divided, "batch_size", wanted, options.batch_size)

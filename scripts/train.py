@@ -29,6 +29,7 @@ from landmarks_tf import split_file
 from landmarks_tf import wording
 from landmarks_tf.catalog import Catalog
 from landmarks_tf.errors import InvalidInput
+from landmarks_tf.errors import require
 from landmarks_tf.options import CHOICES
 from landmarks_tf.options import TrainingOptions
 
@@ -343,11 +344,9 @@ def fit(photos: Catalog, run_dir: Path, options: TrainingOptions) -> "keras.Mode
     kinds = {"scratch": fitting.fit_scratch, "transfer": fitting.fit_transfer}
     devices = distribution.list_devices() if _DISTRIBUTION.value == "auto" else []
     if len(devices) > 1:
-        if options.batch_size % len(devices):
-            raise InvalidInput(
-                f"`batch_size` must divide by the {len(devices)} devices. Received: "
-                f"batch_size={options.batch_size}"
-            )
+        is_divided = options.batch_size % len(devices) == 0
+        wanted = f"a multiple of the {len(devices)} devices"
+        require(is_divided, "batch_size", wanted, options.batch_size)
         print(f"training on {len(devices)} devices at a time", flush=True)
     with distribution.on_devices(devices):
         model, progress = kinds[options.model](photos, run_dir, options)
@@ -372,11 +371,8 @@ def fit_share(place: hosting.Place, output_dir: Path, options: TrainingOptions) 
     run_dir = run_folder.unfinished_dir(output_dir)
     data_dir = Path(_DATA_DIR.value or sample_data.load_sample_set())
     with hosting.meeting(place, options) as hosts:
-        if not run_dir.is_dir():
-            raise InvalidInput(
-                "`output_dir` must lie where all hosts see it. Received: "
-                f"output_dir={output_dir}, without the run of the first host"
-            )
+        wanted = "a folder that all hosts see, with the run that the first host began"
+        require(run_dir.is_dir(), "output_dir", wanted, output_dir)
         command_line.compare_flags(
             run_dir / run_folder.FLAGS, split_file=str(output_dir / run_folder.SPLIT)
         )

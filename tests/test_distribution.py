@@ -111,7 +111,8 @@ def test_a_run_on_two_devices_is_a_run_as_any_other(colored_dir, tmp_path):
     flags += ["--batch_size=5", f"--output_dir={tmp_path / 'odd'}"]
     refused = run_on_two_devices(RUN, *flags, code=1)
     assert (
-        "`batch_size` must divide by the 2 devices. Received: batch_size=5" in refused
+        "`batch_size` must be a multiple of the 2 devices. Received: batch_size=5"
+        in refused
     )
 
 

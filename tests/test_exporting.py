@@ -1,3 +1,5 @@
+import zipfile
+
 import keras
 import numpy as np
 import pytest
@@ -111,6 +113,12 @@ def test_tflite_has_built_in_operations_only(exported, name):
     operations = {operation["op_name"] for operation in interpreter._get_ops_details()}
     assert operations
     assert not {n for n in operations if n.startswith("Flex") or n == "CUSTOM"}
+
+
+@pytest.mark.parametrize("name", TFLITE_FORMATS)
+def test_a_tflite_file_holds_the_labels_in_the_order_of_its_outputs(exported, name):
+    with zipfile.ZipFile(exported[1] / f"{name}.tflite") as inside:
+        assert inside.read("labels.txt").decode().split() == list(NAMES)
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,7 @@ def test_what_several_hosts_cannot_train_is_refused(hosting, options, monkeypatc
 def test_a_place_among_hosts_is_refused_where_there_are_none(hosting, options):
     hosting.refuse_place()
     place(coordinator_address=None, num_hosts=None)
-    wanted = "`host_index` must be with --distribution=hosts. Received: host_index=1"
+    wanted = "`host_index` must be left out without --distribution=hosts. Rec.*=1"
     with pytest.raises(InvalidInput, match=wanted):
         hosting.refuse_place()
 

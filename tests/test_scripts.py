@@ -330,7 +330,7 @@ def test_bad_and_leaked_photos_are_skipped_and_an_older_run_is_replaced(
                 "--fine_tuning_epochs=1",
                 "--fine_tuning_from=other",
             ],
-            "`fine_tuning_from` must name a layer .* Received: fine_tuning_from=other",
+            "`fine_tuning_from` must be a layer .* Received: fine_tuning_from=other",
         ),
         (
             ["--image_size=1000000"],
