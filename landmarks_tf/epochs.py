@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from landmarks_tf.hosts import ALONE
 from landmarks_tf.hosts import Hosts
-from landmarks_tf.options import TrainingOptions
+from landmarks_tf.config import TrainConfig
 
 # Batches. AUTOTUNE takes gigabytes where training is slower than reading.
 NUM_PREFETCHED = 2
@@ -16,7 +16,7 @@ NUM_PREFETCHED = 2
 def chain_epochs(
     examples: tf.data.Dataset,
     load: Callable[[tf.data.Dataset, tf.Tensor, int], tf.data.Dataset],
-    options: TrainingOptions,
+    options: TrainConfig,
     initial_epoch: int,
     hosts: Hosts = ALONE,
 ) -> tf.data.Dataset:

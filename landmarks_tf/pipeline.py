@@ -15,7 +15,7 @@ from landmarks_tf import pixel_cache
 from landmarks_tf.catalog import Catalog
 from landmarks_tf.hosts import ALONE
 from landmarks_tf.hosts import Hosts
-from landmarks_tf.options import TrainingOptions
+from landmarks_tf.config import TrainConfig
 from landmarks_tf.pixel_cache import PixelCache
 from landmarks_tf.preprocessing import ImageSize
 from landmarks_tf.preprocessing import as_image_size
@@ -96,7 +96,7 @@ def make_validation_dataset(
 
 def make_training_dataset(
     photos: Catalog,
-    options: TrainingOptions,
+    options: TrainConfig,
     initial_epoch: int = 0,
     cache: PixelCache | None = None,
     hosts: Hosts = ALONE,
@@ -165,7 +165,7 @@ def make_feature_dataset(
 def make_feature_training_dataset(
     features: np.ndarray,
     labels: Sequence[int],
-    options: TrainingOptions,
+    options: TrainConfig,
     initial_epoch: int = 0,
 ) -> tf.data.Dataset:
     """Returns epochs as `make_training_dataset` does, of features in their place.
@@ -224,7 +224,7 @@ def _pixel_loader(
 
 
 def _random_view(
-    image: tf.Tensor, options: TrainingOptions, number: tf.Tensor, size: int
+    image: tf.Tensor, options: TrainConfig, number: tf.Tensor, size: int
 ) -> tf.Tensor:
     """Takes a view of an image that is its own among all `number`s of a run."""
     seed = tf.stack([tf.constant(options.seed, tf.int64), number])
@@ -235,7 +235,7 @@ def _mixed(
     batches: tf.data.Dataset,
     mixers: tuple,
     num_classes: int,
-    options: TrainingOptions,
+    options: TrainConfig,
     epoch: tf.Tensor,
     steps: int,
     hosts: Hosts,

@@ -13,12 +13,12 @@ import tensorflow as tf
 from landmarks_tf import checkpoints
 from landmarks_tf.hosts import ALONE
 from landmarks_tf.hosts import Hosts
-from landmarks_tf.options import TrainingOptions
+from landmarks_tf.config import TrainConfig
 
 
 def train_model(
     build: Callable[[], keras.Model],
-    options: TrainingOptions,
+    options: TrainConfig,
     make_training_data: Callable[[int], Any],
     validation_data: Any,
     checkpoints_dir: Path,
@@ -124,7 +124,7 @@ def write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
 
 
 def _compiled_model(
-    build: Callable[[], keras.Model], options: TrainingOptions, steps_per_epoch: int
+    build: Callable[[], keras.Model], options: TrainConfig, steps_per_epoch: int
 ) -> keras.Model:
     policy = keras.config.dtype_policy()
     if options.mixed_precision != "none":
@@ -145,7 +145,7 @@ def _compiled_model(
     return model
 
 
-def _learning_rate(options: TrainingOptions, steps_per_epoch: int) -> Any:
+def _learning_rate(options: TrainConfig, steps_per_epoch: int) -> Any:
     if options.learning_rate_schedule == "constant":
         return options.learning_rate
     warmup_steps = options.warmup_epochs * steps_per_epoch

@@ -12,10 +12,10 @@ from landmarks_tf import split_file
 from landmarks_tf import wording
 from landmarks_tf.catalog import Catalog
 from landmarks_tf.errors import InvalidInput
-from landmarks_tf.options import TrainingOptions
+from landmarks_tf.config import TrainConfig
 
-_DEFAULTS = TrainingOptions()
-# Two fields of TrainingOptions, of the scripts that divide photos.
+_DEFAULTS = TrainConfig()
+# Two fields of TrainConfig, of the scripts that divide photos.
 flags.DEFINE_float(
     "validation_fraction",
     _DEFAULTS.validation_fraction,
@@ -42,7 +42,7 @@ def require_split_file() -> None:
 
 
 def divide(
-    listing: Catalog, options: TrainingOptions
+    listing: Catalog, options: TrainConfig
 ) -> tuple[Catalog, dict[str, str], dict[str, str]]:
     """Reads all photos and divides those that can be read; names the others.
 

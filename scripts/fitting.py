@@ -13,7 +13,7 @@ import tqdm
 from landmarks_tf import run_folder
 from landmarks_tf import split_file
 from landmarks_tf.catalog import Catalog
-from landmarks_tf.options import TrainingOptions
+from landmarks_tf.config import TrainConfig
 
 if TYPE_CHECKING:
     import keras
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def fit_scratch(
-    photos: Catalog, run_dir: Path, options: TrainingOptions
+    photos: Catalog, run_dir: Path, options: TrainConfig
 ) -> "tuple[keras.Model, Progress]":
     """Trains the whole network on images, which are decoded once."""
     from landmarks_tf import models
@@ -48,7 +48,7 @@ def fit_scratch(
 
 
 def fit_share(
-    photos: Catalog, run_dir: Path, options: TrainingOptions, hosts: "Hosts"
+    photos: Catalog, run_dir: Path, options: TrainConfig, hosts: "Hosts"
 ) -> None:
     """Trains a scratch network as one of several hosts; the first writes checkpoints.
 
@@ -80,7 +80,7 @@ def fit_share(
 
 
 def scratch_builder(
-    photos: Catalog, options: TrainingOptions
+    photos: Catalog, options: TrainConfig
 ) -> Callable[[], "keras.Model"]:
     """Returns what builds a scratch network as it is trained."""
     from landmarks_tf import models
@@ -95,7 +95,7 @@ def scratch_builder(
 
 
 def choose_cache(
-    photos: Catalog, options: TrainingOptions, folder: Path | None
+    photos: Catalog, options: TrainConfig, folder: Path | None
 ) -> "PixelCache | None":
     """Returns where decoded photos are kept; in the folder if there are too many."""
     from landmarks_tf import pixel_cache
@@ -112,7 +112,7 @@ def fit_images(
     photos: Catalog,
     run_dir: Path,
     checkpoints_dir: Path,
-    options: TrainingOptions,
+    options: TrainConfig,
     keep_last: bool = False,
 ) -> "tuple[keras.Model, Progress]":
     """Trains all that `build` makes on images, which are decoded once."""
@@ -142,7 +142,7 @@ def fit_images(
 
 
 def fit_transfer(
-    photos: Catalog, run_dir: Path, options: TrainingOptions
+    photos: Catalog, run_dir: Path, options: TrainConfig
 ) -> "tuple[keras.Model, Progress]":
     """Trains a head on what the frozen backbone sees, which it sees once."""
     import keras
@@ -198,7 +198,7 @@ def fine_tune(
     probe: "Progress",
     photos: Catalog,
     run_dir: Path,
-    options: TrainingOptions,
+    options: TrainConfig,
 ) -> "Progress":
     """Trains the backbone too of a transfer model whose head is trained.
 
@@ -246,7 +246,7 @@ def fine_tune(
 
 
 def validation_loss(
-    model: "keras.Model", photos: Catalog, options: TrainingOptions
+    model: "keras.Model", photos: Catalog, options: TrainConfig
 ) -> float:
     """Returns the loss on validation photos that will be left when it is calibrated.
 
@@ -261,7 +261,7 @@ def validation_loss(
 
 
 def answer(
-    model: "keras.Model", photos: Catalog, name: str, options: TrainingOptions
+    model: "keras.Model", photos: Catalog, name: str, options: TrainConfig
 ) -> "np.ndarray":
     """Returns what a model has for a split's photos, at its size."""
     from landmarks_tf import pipeline
@@ -277,7 +277,7 @@ def extract(
     photos: Catalog,
     run_dir: Path,
     name: str,
-    options: TrainingOptions,
+    options: TrainConfig,
 ) -> "np.ndarray":
     """Returns the features of a split, with a progress bar on a terminal.
 

@@ -26,7 +26,7 @@ from landmarks_tf import wording
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.errors import require
 from landmarks_tf.hosts import Hosts
-from landmarks_tf.options import TrainingOptions
+from landmarks_tf.config import TrainConfig
 
 # Flag -> Keras's own name of it, for `keras.distribution.initialize`.
 _VARIABLES = {
@@ -70,7 +70,7 @@ class Place:
         return f"host {self.index} of {self.num_hosts}"
 
 
-def find_place(options: TrainingOptions) -> Place:
+def find_place(options: TrainConfig) -> Place:
     """Returns this host's place, of the flags or else the environment.
 
     Raises:
@@ -148,7 +148,7 @@ def train_beside(place: Place) -> int:
 
 
 @contextlib.contextmanager
-def meeting(place: Place, options: TrainingOptions) -> Iterator[Hosts]:
+def meeting(place: Place, options: TrainConfig) -> Iterator[Hosts]:
     """Gives the hosts when all are there; to be used in the process beside.
 
     Where the block fails, the process says so and ends at once: an orderly end waits
@@ -201,7 +201,7 @@ def _read(name: str) -> str:
     return os.environ.get(_VARIABLES[name], "") if value is None else str(value)
 
 
-def _refuse_undivided(options: TrainingOptions, number: int, what: str) -> None:
+def _refuse_undivided(options: TrainConfig, number: int, what: str) -> None:
     wanted = f"a multiple of the {number} {what}"
     is_divided = options.batch_size % number == 0
     require(is_divided, "batch_size", wanted, options.batch_size)

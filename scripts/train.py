@@ -30,14 +30,14 @@ from landmarks_tf import wording
 from landmarks_tf.catalog import Catalog
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.errors import require
-from landmarks_tf.options import CHOICES
-from landmarks_tf.options import TrainingOptions
+from landmarks_tf.config import CHOICES
+from landmarks_tf.config import TrainConfig
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
-_DEFAULTS = TrainingOptions()
+_DEFAULTS = TrainConfig()
 for module in (dividing, fitting, hosting, proving, rejecting):
     flags.adopt_module_key_flags(module)
 
@@ -54,7 +54,7 @@ _RESUME = flags.DEFINE_bool(
     "resume", False, "Go on after the last finished epoch of a run that was stopped."
 )
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace an older run folder.")
-# One flag for each field of TrainingOptions, under the field's name; some, of what
+# One flag for each field of TrainConfig, under the field's name; some, of what
 # other scripts do too, are in the modules above.
 flags.DEFINE_enum(
     "model",
@@ -232,7 +232,7 @@ def train(
     listing: Catalog,
     run_dir: Path,
     output_dir: Path,
-    options: TrainingOptions,
+    options: TrainConfig,
     outliers: list[Path],
     place: hosting.Place | None,
 ) -> int:
@@ -281,14 +281,14 @@ def how_to_go_on(run_dir: Path, place: hosting.Place | None) -> str:
     return f"{lost}; go on with the same command and --resume{instead}{where}"
 
 
-def options_of_flags() -> TrainingOptions:
-    names = [field.name for field in dataclasses.fields(TrainingOptions)]
+def options_of_flags() -> TrainConfig:
+    names = [field.name for field in dataclasses.fields(TrainConfig)]
     values: dict[str, Any] = {name: flags.FLAGS[name].value for name in names}
     values["training_sizes"] = tuple(values["training_sizes"])
-    return TrainingOptions(**values)
+    return TrainConfig(**values)
 
 
-def find_place(options: TrainingOptions) -> hosting.Place | None:
+def find_place(options: TrainConfig) -> hosting.Place | None:
     """Returns where this host stands among several; None where it trains alone."""
     if _DISTRIBUTION.value == "hosts":
         return hosting.find_place(options)
@@ -317,7 +317,7 @@ def list_data() -> Catalog:
     return listing
 
 
-def split_data(listing: Catalog, run_dir: Path, options: TrainingOptions) -> Catalog:
+def split_data(listing: Catalog, run_dir: Path, options: TrainConfig) -> Catalog:
     """Divides the readable photos, or takes the division of the run resumed."""
     split_path = run_dir / run_folder.SPLIT
     labels_path = run_dir / run_folder.LABELS
@@ -335,7 +335,7 @@ def split_data(listing: Catalog, run_dir: Path, options: TrainingOptions) -> Cat
     return photos
 
 
-def fit(photos: Catalog, run_dir: Path, options: TrainingOptions) -> "keras.Model":
+def fit(photos: Catalog, run_dir: Path, options: TrainConfig) -> "keras.Model":
     """Trains, and writes the history."""
     from landmarks_tf import distribution
     from landmarks_tf import plots
@@ -366,7 +366,7 @@ def fit(photos: Catalog, run_dir: Path, options: TrainingOptions) -> "keras.Mode
     return model
 
 
-def fit_share(place: hosting.Place, output_dir: Path, options: TrainingOptions) -> None:
+def fit_share(place: hosting.Place, output_dir: Path, options: TrainConfig) -> None:
     """Trains as one of several hosts, from what the first one has written."""
     run_dir = run_folder.unfinished_dir(output_dir)
     data_dir = Path(_DATA_DIR.value or sample_data.load_sample_set())
@@ -387,7 +387,7 @@ def fit_share(place: hosting.Place, output_dir: Path, options: TrainingOptions) 
 
 
 def calibrate(
-    model: "keras.Model", photos: Catalog, run_dir: Path, options: TrainingOptions
+    model: "keras.Model", photos: Catalog, run_dir: Path, options: TrainConfig
 ) -> "dict[str, np.ndarray]":
     """Makes the model as sure as validation allows, and writes it.
 
@@ -436,7 +436,7 @@ def evaluate(
     answers: "dict[str, np.ndarray]",
     photos: Catalog,
     run_dir: Path,
-    options: TrainingOptions,
+    options: TrainConfig,
 ) -> float:
     """Writes and prints the metrics of validation and test; returns test top-1.
 

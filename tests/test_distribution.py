@@ -29,13 +29,13 @@ import keras
 import numpy as np
 
 from landmarks_tf import distribution, training
-from landmarks_tf.options import TrainingOptions
+from landmarks_tf.config import TrainConfig
 
 rng = np.random.default_rng(0)
 images = rng.random((24, 32, 32, 3), np.float32)
 labels = tf.constant(rng.integers(0, 3, 24), tf.int32)
 examples = tf.data.Dataset.from_tensor_slices((images, labels)).batch(6)
-options = TrainingOptions(epochs=5, batch_size=6, learning_rate=1e-3)
+options = TrainConfig(epochs=5, batch_size=6, learning_rate=1e-3)
 
 
 def build():

@@ -1,9 +1,9 @@
 import tensorflow as tf
 
 from landmarks_tf.epochs import chain_epochs
-from landmarks_tf.options import TrainingOptions
+from landmarks_tf.config import TrainConfig
 
-OPTIONS = TrainingOptions(
+OPTIONS = TrainConfig(
     image_size=128,
     batch_size=4,
     epochs=4,

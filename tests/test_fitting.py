@@ -11,9 +11,9 @@ from landmarks_tf import run_folder
 from landmarks_tf import split_file
 from landmarks_tf.catalog import load_catalog
 from landmarks_tf.checkpoints import Progress
-from landmarks_tf.options import TrainingOptions
+from landmarks_tf.config import TrainConfig
 
-OPTIONS = TrainingOptions(
+OPTIONS = TrainConfig(
     model="transfer",
     backbone_weights="none",
     image_size=32,

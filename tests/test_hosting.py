@@ -21,7 +21,7 @@ from landmarks_tf import checkpoints
 from landmarks_tf import models
 from landmarks_tf import run_folder
 from landmarks_tf.errors import InvalidInput
-from landmarks_tf.options import TrainingOptions
+from landmarks_tf.config import TrainConfig
 
 NUM_EPOCHS = 6
 # 28 photos to train, in two batches; 9 to validate, which are filled up to 10.
@@ -101,7 +101,7 @@ def place(**changed):
 
 @pytest.fixture
 def options():
-    return TrainingOptions()
+    return TrainConfig()
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_the_environment_tells_a_place_where_flags_do_not(
 
 def test_what_several_hosts_cannot_train_is_refused(hosting, options, monkeypatch):
     place()
-    transfer = TrainingOptions(model="transfer")
+    transfer = TrainConfig(model="transfer")
     wanted = "`model` must be 'scratch' with --distribution=hosts. Rec.*=transfer$"
     with pytest.raises(InvalidInput, match=wanted):
         hosting.find_place(transfer)
@@ -198,7 +198,7 @@ def test_a_name_moves_no_terminal(hosting, monkeypatch, capsys):
     monkeypatch.setattr(hosting.hosts, "meet", lambda *_: hosting.Hosts())
     monkeypatch.setattr("os._exit", end)
     with pytest.raises(SystemExit, match="1"):
-        with hosting.meeting(hosting.Place("first:1", 1, 0), TrainingOptions()):
+        with hosting.meeting(hosting.Place("first:1", 1, 0), TrainConfig()):
             raise InvalidInput("cannot read \x1b[2J.jpg")
     assert capsys.readouterr().err == "error: cannot read ?[2J.jpg\n"
 

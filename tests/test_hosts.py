@@ -7,9 +7,9 @@ from landmarks_tf import pipeline
 from landmarks_tf.catalog import load_catalog
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.hosts import Hosts
-from landmarks_tf.options import TrainingOptions
+from landmarks_tf.config import TrainConfig
 
-OPTIONS = TrainingOptions(
+OPTIONS = TrainConfig(
     image_size=64, batch_size=8, epochs=2, augmentation="crop_flip_color", seed=5
 )
 # Each has two devices: of 37 photos the last batch has 5, of which 4 divide by them.
@@ -43,15 +43,13 @@ def test_a_last_batch_of_fewer_photos_than_devices_is_left_out():
     assert epochs.count_steps(37, 8) == 5
     assert epochs.count_steps(37, 8, Hosts(2, 0, 4)) == 5
     assert epochs.count_steps(35, 8, Hosts(2, 0, 4)) == 4
-    options = TrainingOptions(image_size=64, batch_size=18, epochs=3)
+    options = TrainConfig(image_size=64, batch_size=18, epochs=3)
     many = Hosts(3, 0, 6)
     assert epochs.count_steps(37, options.batch_size, many) == 2
 
 
 def test_hosts_mix_photos_each_in_its_own_way(photos):
-    options = TrainingOptions(
-        image_size=64, batch_size=8, epochs=2, mixing="cutmix_mixup"
-    )
+    options = TrainConfig(image_size=64, batch_size=8, epochs=2, mixing="cutmix_mixup")
     shares = [
         read(pipeline.make_training_dataset(photos, options, hosts=hosts))
         for hosts in TWO

@@ -10,7 +10,7 @@ import landmarks_tf
 PACKAGE = Path(landmarks_tf.__file__).parent
 # A module may import those before it; of the builders none imports another.
 ORDER = (
-    "errors folder_lock run_folder hosts landmarks wording architectures options "
+    "errors folder_lock run_folder hosts landmarks wording architectures config "
     "file_cache web_page catalog split split_file preprocessing "
     "photo_input conditions duplicates inspection graph_preprocessing graph_resizing "
     "graph_inspection tflite_file tflite_metadata backbones models explanation "

@@ -8,14 +8,14 @@ import tensorflow as tf
 from landmarks_tf import graph_preprocessing
 from landmarks_tf import pipeline
 from landmarks_tf.catalog import load_catalog
-from landmarks_tf.options import CHOICES
-from landmarks_tf.options import TrainingOptions
+from landmarks_tf.config import CHOICES
+from landmarks_tf.config import TrainConfig
 from landmarks_tf.pixel_cache import DiskCache
 from landmarks_tf.pixel_cache import MemoryCache
 from landmarks_tf.preprocessing import load_images
 
 SIZE = 64
-OPTIONS = TrainingOptions(image_size=SIZE, batch_size=8, epochs=3, seed=5)
+OPTIONS = TrainConfig(image_size=SIZE, batch_size=8, epochs=3, seed=5)
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_order_depends_on_the_seed_alone(photos):
     labels = read(pipeline.make_training_dataset(photos, OPTIONS))[1]
     keras.utils.set_random_seed(0)
     again = read(pipeline.make_training_dataset(photos, OPTIONS))[1]
-    other = TrainingOptions(image_size=SIZE, batch_size=8, epochs=3, seed=6)
+    other = TrainConfig(image_size=SIZE, batch_size=8, epochs=3, seed=6)
     assert np.array_equal(labels, again)
     assert not np.array_equal(
         labels, read(pipeline.make_training_dataset(photos, other))[1]

@@ -14,9 +14,9 @@ from landmarks_tf.catalog import load_catalog
 from landmarks_tf.catalog import load_evaluation_catalog
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.models import build_transfer_model
-from landmarks_tf.options import TrainingOptions
+from landmarks_tf.config import TrainConfig
 
-OPTIONS = TrainingOptions(
+OPTIONS = TrainConfig(
     preset="small",
     image_size=64,
     batch_size=16,

@@ -41,7 +41,7 @@ MIN_SCRATCH_IMAGE_SIZE = 64
 
 
 @dataclass(frozen=True)
-class TrainingOptions:
+class TrainConfig:
     """What a run is made of, besides its data.
 
     Raises:
@@ -111,7 +111,7 @@ class TrainingOptions:
         )
 
     @property
-    def fine_tuning(self) -> "TrainingOptions":
+    def fine_tuning(self) -> "TrainConfig":
         """The options of the second stage, in which the backbone is trained too.
 
         It begins gently, since AdamW's first steps are as long as any; and is not

@@ -5,8 +5,8 @@ import pytest
 from absl import flags
 
 from landmarks_tf.errors import InvalidInput
-from landmarks_tf.options import CHOICES
-from landmarks_tf.options import TrainingOptions
+from landmarks_tf.config import CHOICES
+from landmarks_tf.config import TrainConfig
 
 
 @pytest.mark.parametrize(
@@ -43,29 +43,29 @@ from landmarks_tf.options import TrainingOptions
 def test_refuses_a_value_and_says_which(name, value):
     message = f"^`{name}` must be .*Received: {name}={re.escape(str(value))}$"
     with pytest.raises(InvalidInput, match=message):
-        TrainingOptions(**{name: value})
+        TrainConfig(**{name: value})
 
 
 def test_transfer_takes_images_that_six_poolings_do_not():
-    assert TrainingOptions(model="transfer", image_size=32).image_size == 32
+    assert TrainConfig(model="transfer", image_size=32).image_size == 32
 
 
 def test_a_warm_up_is_of_a_cosine_and_ends_before_it():
     for schedule, warmup in [("constant", 1), ("cosine", 30)]:
         with pytest.raises(InvalidInput, match="^`warmup_epochs` must be 0, or less"):
-            TrainingOptions(learning_rate_schedule=schedule, warmup_epochs=warmup)
-    assert TrainingOptions(learning_rate_schedule="cosine", warmup_epochs=29)
+            TrainConfig(learning_rate_schedule=schedule, warmup_epochs=warmup)
+    assert TrainConfig(learning_rate_schedule="cosine", warmup_epochs=29)
 
 
 def test_a_transfer_model_that_is_not_fine_tuned_is_trained_on_features():
     for name, value in [("network_size", 400), ("mixing", "cutmix_mixup")]:
         with pytest.raises(InvalidInput, match=f"^`{name}` must be .* with a transfer"):
-            TrainingOptions(model="transfer", **{name: value})
+            TrainConfig(model="transfer", **{name: value})
 
 
 def test_fine_tuning_takes_other_sizes():
     values = {"training_sizes": (96,), "fine_tuning_from": "block_13_expand"}
-    options = TrainingOptions(
+    options = TrainConfig(
         model="transfer",
         image_size=128,
         augmentation="crop_flip_color",
@@ -83,7 +83,7 @@ def test_fine_tuning_takes_other_sizes():
 
 def test_training_sizes_are_equal_stretches_of_the_epochs():
     def sizes(**values):
-        return TrainingOptions(
+        return TrainConfig(
             image_size=800, network_size=160, augmentation="crop_flip_color", **values
         ).epoch_sizes
 
@@ -95,21 +95,21 @@ def test_training_sizes_are_equal_stretches_of_the_epochs():
 
 def test_training_sizes_are_of_views_and_need_global_pooling():
     with pytest.raises(InvalidInput, match="with a preset that flattens"):
-        TrainingOptions(
+        TrainConfig(
             preset="reference", augmentation="crop_flip_color", training_sizes=(96,)
         )
     with pytest.raises(InvalidInput, match="with augmentation=none"):
-        TrainingOptions(training_sizes=(96,))
+        TrainConfig(training_sizes=(96,))
 
 
 def test_the_last_tenth_of_the_epochs_is_not_mixed():
-    assert TrainingOptions(epochs=30).num_mixed_epochs == 0
-    assert TrainingOptions(epochs=30, mixing="cutmix_mixup").num_mixed_epochs == 27
+    assert TrainConfig(epochs=30).num_mixed_epochs == 0
+    assert TrainConfig(epochs=30, mixing="cutmix_mixup").num_mixed_epochs == 27
 
 
 def test_parts_of_photos_are_decoded_at_twice_the_size():
     def decoded_size(**values):
-        return TrainingOptions(**values).decoded_size
+        return TrainConfig(**values).decoded_size
 
     assert decoded_size() == 800
     assert decoded_size(network_size=200) == 200
@@ -124,14 +124,14 @@ def test_parts_of_photos_are_decoded_at_twice_the_size():
 def test_an_augmented_transfer_model_is_fine_tuned():
     wanted = "^`augmentation` must be 'none' without fine-tuning: MobileNetV2 sees each"
     with pytest.raises(InvalidInput, match=wanted):
-        TrainingOptions(model="transfer", augmentation="crop_flip_color")
-    assert TrainingOptions(
+        TrainConfig(model="transfer", augmentation="crop_flip_color")
+    assert TrainConfig(
         model="transfer", augmentation="crop_flip_color", fine_tuning_epochs=1
     )
 
 
 def test_fine_tuning_is_a_run_of_its_own_length_and_rate():
-    options = TrainingOptions(
+    options = TrainConfig(
         model="transfer", epochs=30, fine_tuning_epochs=5, label_smoothing=0.1
     )
     stage = options.fine_tuning
@@ -143,7 +143,7 @@ def test_fine_tuning_is_a_run_of_its_own_length_and_rate():
 
 def test_every_field_has_a_flag_with_its_default_and_help(import_script):
     import_script("train")
-    for field in dataclasses.fields(TrainingOptions):
+    for field in dataclasses.fields(TrainConfig):
         flag = flags.FLAGS[field.name]
         default = flag.default
         is_list = isinstance(default, list)
