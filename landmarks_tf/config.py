@@ -1,38 +1,21 @@
-"""The numbers and names of a training run, with their defaults and their limits.
+"""Every setting of a run, once: its default, what it is for, what it may be.
 
-Owns the only place where a default is written; the flags of `scripts/train.py` read
-it. No TensorFlow.
+Owns the settings, their limits and the recipes. Does not own how a program reads them:
+`scripts/command_line.py` makes flags of the fields. No TensorFlow.
 """
 
+import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import replace
+from typing import Any
 
 from landmarks_tf.architectures import BACKBONES
 from landmarks_tf.architectures import SCRATCH_PRESETS
 from landmarks_tf.errors import require
+from landmarks_tf.recipes import RECIPES
+from landmarks_tf.run_folder import EXPORTS
 
-# Each choice is a flag's list of allowed words.
-CHOICES = {
-    "model": ("scratch", "transfer"),
-    "preset": tuple(SCRATCH_PRESETS),
-    "backbone": tuple(BACKBONES),
-    "augmentation": ("none", "crop_flip_color"),
-    "mixing": ("none", "cutmix_mixup"),
-    "learning_rate_schedule": ("constant", "cosine"),
-    "mixed_precision": ("none", "bfloat16", "float16"),
-}
-_COUNTS = (
-    "image_size",
-    "batch_size",
-    "epochs",
-    "patience_epochs",
-)
-_NOT_NEGATIVE = (
-    "network_size",
-    "weight_decay",
-    "warmup_epochs",
-    "fine_tuning_epochs",
-)
 # Share of the epochs in which photos are mixed; then the network sees them as they are.
 _MIXED_SHARE = 0.9
 _LARGEST_DECODED_SIZE = 800
@@ -41,57 +24,218 @@ MIN_SCRATCH_IMAGE_SIZE = 64
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class Limit:
+    """What a value may be: in words, to stand behind "must be", and as a test."""
+
+    wanted: str
+    allows: Callable[[Any], bool]
+
+
+_ANY = Limit("anything", lambda value: True)
+_COUNT = Limit("a positive integer", lambda value: value >= 1)
+_NOT_NEGATIVE = Limit("0 or more", lambda value: value >= 0)
+_POSITIVE = Limit("greater than 0", lambda value: value > 0)
+_SHARE = Limit("between 0 and 1", lambda value: 0 < value < 1)
+_SHARE_OR_NONE = Limit("in [0, 1)", lambda value: 0 <= value < 1)
+_SHARE_OR_ALL = Limit("in [0, 1]", lambda value: 0 <= value <= 1)
+_SEED = Limit("in 0..2147483647", lambda value: 0 <= value < 2**31)
+
+
+def _setting(group: str, default: Any, text: str, limit: Limit = _ANY) -> Any:
+    """Returns a field with its group, its help and its limit."""
+    metadata = {"group": group, "help": text, "limit": limit, "choices": ()}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def _choice(group: str, default: str, choices: tuple[str, ...], text: str) -> Any:
+    """Returns a field that has one of some words."""
+    limit = Limit(f"one of {choices}", lambda value: value in choices)
+    metadata = {"group": group, "help": text, "limit": limit, "choices": choices}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """Which files are exported, and what they say of themselves.
+
+    Raises:
+        InvalidInput: at construction, if a value is outside its limits.
+    """
+
+    formats: tuple[str, ...] = _setting(
+        "export",
+        ("saved_model", "float32", "float16", "int8"),
+        f"Files to write, of {','.join(EXPORTS)}. float16 has half the size of "
+        "float32, int8 a quarter.",
+        Limit(f"of {','.join(EXPORTS)}", lambda value: set(value) <= set(EXPORTS)),
+    )
+    author: str = _setting(
+        "export", "unknown", "Author of the model, written into the TFLite files."
+    )
+    licence: str = _setting(
+        "export", "unknown", "Licence of the model, written into the TFLite files."
+    )
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            limit = field.metadata["limit"]
+            value = getattr(self, field.name)
+            require(limit.allows(value), field.name, limit.wanted, value)
+
+
+@dataclass(frozen=True)
+class TrainConfig(ExportConfig):
     """What a run is made of, besides its data.
 
     Raises:
         InvalidInput: at construction, if a value is outside its limits.
     """
 
-    model: str = "scratch"
-    preset: str = "strong"
-    backbone: str = "MobileNetV2"
-    backbone_weights: str = "imagenet"
-    image_size: int = 800
-    network_size: int = 0
-    training_sizes: tuple[int, ...] = ()
-    batch_size: int = 8
-    augmentation: str = "none"
-    mixing: str = "none"
-    epochs: int = 30
-    learning_rate: float = 2e-4
-    learning_rate_schedule: str = "constant"
-    warmup_epochs: int = 0
-    weight_decay: float = 0.0
-    label_smoothing: float = 0.0
-    patience_epochs: int = 10
-    fine_tuning_epochs: int = 0
-    fine_tuning_learning_rate: float = 1e-4
-    fine_tuning_from: str = ""
-    mixed_precision: str = "none"
-    seed: int = 0
-    validation_fraction: float = 0.1
-    test_fraction: float = 0.2
-    min_accuracy: float = 0.0
+    model: str = _choice(
+        "network",
+        "scratch",
+        ("scratch", "transfer"),
+        "Network from scratch, or a new head on a pre-trained backbone.",
+    )
+    preset: str = _choice(
+        "network", "strong", tuple(SCRATCH_PRESETS), "Layout of the scratch network."
+    )
+    backbone: str = _choice(
+        "network",
+        "MobileNetV2",
+        tuple(BACKBONES),
+        "Network of keras.applications under the transfer model.",
+    )
+    backbone_weights: str = _setting(
+        "network",
+        "imagenet",
+        "Weights: imagenet (downloaded), none (random), or the path of a file without "
+        "top.",
+    )
+    image_size: int = _setting(
+        "network", 800, "Height and width of the model's images, in pixels.", _COUNT
+    )
+    network_size: int = _setting(
+        "network",
+        0,
+        "Height and width that a scratch network shrinks its images to before it looks "
+        "at them; divides image_size. 0: no shrinking.",
+        _NOT_NEGATIVE,
+    )
+    training_sizes: tuple[int, ...] = _setting(
+        "training",
+        (),
+        "Progressive resizing: image sizes to train at, in order, each for an equal "
+        "share of the epochs (scratch networks and fine-tuning). Repeat the flag for "
+        "each. Default: network_size or image_size.",
+    )
+    batch_size: int = _setting("training", 8, "Photos in a training step.", _COUNT)
+    augmentation: str = _choice(
+        "training",
+        "none",
+        ("none", "crop_flip_color"),
+        "Train on the photos, or on random parts of them, mirrored half the time, in "
+        "random brightness, contrast and saturation.",
+    )
+    mixing: str = _choice(
+        "training",
+        "none",
+        ("none", "cutmix_mixup"),
+        "Mix half of a scratch network's training photos in pairs, by CutMix or MixUp, "
+        "in the first nine tenths of the epochs.",
+    )
+    epochs: int = _setting("training", 30, "Largest number of epochs.", _COUNT)
+    learning_rate: float = _setting(
+        "training", 2e-4, "Highest step size of AdamW.", _POSITIVE
+    )
+    learning_rate_schedule: str = _choice(
+        "training",
+        "constant",
+        ("constant", "cosine"),
+        "Keep the learning rate, or lower it to 0 along a cosine.",
+    )
+    warmup_epochs: int = _setting(
+        "training",
+        0,
+        "Epochs in which the learning rate rises, before the cosine.",
+        _NOT_NEGATIVE,
+    )
+    weight_decay: float = _setting(
+        "training",
+        0.0,
+        "AdamW weight decay (not applied to biases and normalisation).",
+        _NOT_NEGATIVE,
+    )
+    label_smoothing: float = _setting(
+        "training",
+        0.0,
+        "Share of each training label that is spread over all classes.",
+        _SHARE_OR_NONE,
+    )
+    patience_epochs: int = _setting(
+        "training",
+        10,
+        "Stop after so many epochs without better validation accuracy.",
+        _COUNT,
+    )
+    fine_tuning_epochs: int = _setting(
+        "fine-tuning",
+        0,
+        "Epochs that train a transfer model's backbone too, once its head is trained. "
+        "The result is kept if its validation loss is lower. 0: no fine-tuning.",
+        _NOT_NEGATIVE,
+    )
+    fine_tuning_learning_rate: float = _setting(
+        "fine-tuning",
+        1e-4,
+        "Highest step size of AdamW in fine-tuning; a cosine lowers it to 0.",
+        _POSITIVE,
+    )
+    fine_tuning_from: str = _setting(
+        "fine-tuning", "", "First layer of the backbone to fine-tune. Default: all."
+    )
+    mixed_precision: str = _choice(
+        "training",
+        "none",
+        ("none", "bfloat16", "float16"),
+        "Compute in this precision while training; the model written is float32.",
+    )
+    seed: int = _setting(
+        "training", 0, "Seed of split, weights, order and dropout.", _SEED
+    )
+    validation_fraction: float = _setting(
+        "data", 0.1, "Share of the training photos held out for validation.", _SHARE
+    )
+    test_fraction: float = _setting(
+        "data",
+        0.2,
+        "Share of all photos held out for testing, where the data has no test/.",
+        _SHARE,
+    )
+    min_accuracy: float = _setting(
+        "export",
+        0.0,
+        "Smallest top-1 accuracy on the test photos at which files are exported (exit "
+        "code 3 below it).",
+        _SHARE_OR_ALL,
+    )
+
+    @classmethod
+    def recipe(cls, name: str, **changed: Any) -> "TrainConfig":
+        """Returns the settings of a recipe, some of them changed.
+
+        Raises:
+            InvalidInput: if there is no such recipe.
+        """
+        require(name in RECIPES, "recipe", f"one of {tuple(RECIPES)}", name)
+        return cls(**{**RECIPES[name], **changed})
 
     def __post_init__(self) -> None:
-        for name, allowed in CHOICES.items():
-            self._require(name, getattr(self, name) in allowed, f"one of {allowed}")
-        for name in _COUNTS:
-            self._require(name, getattr(self, name) >= 1, "a positive integer")
-        for name in _NOT_NEGATIVE:
-            self._require(name, getattr(self, name) >= 0, "0 or more")
-        self._require("label_smoothing", 0 <= self.label_smoothing < 1, "in [0, 1)")
-        for name in ("learning_rate", "fine_tuning_learning_rate"):
-            self._require(name, getattr(self, name) > 0, "greater than 0")
+        super().__post_init__()
         is_cosine = self.learning_rate_schedule == "cosine"
         is_possible = self.warmup_epochs < self.epochs if is_cosine else False
         wanted = "0, or less than `epochs` with learning_rate_schedule=cosine"
         self._require("warmup_epochs", is_possible or not self.warmup_epochs, wanted)
-        self._require("seed", 0 <= self.seed < 2**31, "in 0..2147483647")
-        for name in ("validation_fraction", "test_fraction"):
-            self._require(name, 0 < getattr(self, name) < 1, "between 0 and 1")
-        self._require("min_accuracy", 0 <= self.min_accuracy <= 1, "in [0, 1]")
         if self.model == "transfer":
             self._check_transfer()
         else:

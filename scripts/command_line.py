@@ -1,22 +1,31 @@
 """What every script does alike: quiet TensorFlow, one line for an error, run.flags."""
 
 import contextlib
+import dataclasses
 import io
 import os
 import re
+import shutil
 import signal
 import sys
+import textwrap
 import traceback
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from typing import NoReturn
+from typing import TypeVar
 
 from absl import app
 from absl import flags
 
+import landmarks_tf
 from landmarks_tf import run_folder
 from landmarks_tf import wording
+from landmarks_tf.config import ExportConfig
+from landmarks_tf.config import TrainConfig
 from landmarks_tf.errors import InvalidInput
 
 # TensorFlow 2.21 uses oneDNN by itself only on processors with AVX-512 and the like.
@@ -27,8 +36,11 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 # how it buffers each kind of TFRecord file in the log of a run.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-# Of how to go about it: they change nothing of what a run is.
+Config = TypeVar("Config", bound=ExportConfig)
+
+# How to go about a run, which is the same without; of a recipe all values are recorded.
 _NOT_RECORDED = (
+    "recipe",
     "resume",
     "overwrite",
     "coordinator_address",
@@ -36,17 +48,65 @@ _NOT_RECORDED = (
     "host_index",
 )
 
-# Of what comes after the training: a run that failed there goes on with other ones.
-_NOT_COMPARED = (
-    "formats",
-    "author",
-    "licence",
-    "outliers_dir",
-)
+# Comes after the training: a run that failed there goes on with other values.
+_NOT_COMPARED = ("formats", "author", "licence", "outliers_dir")
 
 
-def run(main: Callable[[list[str]], int | None], error_code: int = 1) -> None:
+def define_flags(config_class: type[ExportConfig]) -> None:
+    """Defines a flag for each field of a config, under the field's name.
+
+    The script adopts this module's key flags.
+    """
+    define: dict[Any, Callable[..., object]] = {
+        str: flags.DEFINE_string,
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+        tuple[int, ...]: flags.DEFINE_multi_integer,
+        tuple[str, ...]: flags.DEFINE_list,
+    }
+    for field in dataclasses.fields(config_class):
+        default: Any = field.default
+        if isinstance(default, tuple):
+            default = list(default)
+        text, choices = field.metadata["help"], field.metadata["choices"]
+        if choices:
+            flags.DEFINE_enum(field.name, default, choices, text)
+        else:
+            define[field.type](field.name, default, text)
+
+
+def read_config(base: Config) -> Config:
+    """Returns a config with what the command line says in place of its own values.
+
+    The flags have all of its values afterwards, as `write_flags` records them.
+    """
+    names = [field.name for field in dataclasses.fields(base)]
+    given: dict[str, Any] = {
+        name: flags.FLAGS[name].value for name in names if is_given(name)
+    }
+    for name, value in given.items():
+        given[name] = tuple(value) if isinstance(value, list) else value
+    config = dataclasses.replace(base, **given)
+    for name in names:
+        value = getattr(config, name)
+        flags.FLAGS[name].value = list(value) if isinstance(value, tuple) else value
+    return config
+
+
+def is_given(name: str) -> bool:
+    """Returns whether the command line, or a flagfile of it, has a flag."""
+    return bool(flags.FLAGS[name].present)
+
+
+def run(
+    main: Callable[[list[str]], int | None],
+    error_code: int = 1,
+    first: Sequence[str] = (),
+) -> None:
     """Runs a script: parses flags, calls main, ends with its exit code.
+
+    `-h` and `--help` print its docstring and flags, those named in `first` before the
+    others; `--version` prints the version.
 
     What a user can put right, and what the system refuses (OSError), ends with one line
     and `error_code`; anything else is a defect and keeps its traceback.
@@ -62,6 +122,12 @@ def run(main: Callable[[list[str]], int | None], error_code: int = 1) -> None:
         sys.exit(error_code)
 
     def parse(arguments: list[str]) -> list[str]:
+        if {"-h", "-help", "--help"} & set(arguments):
+            print(describe_flags(first))
+            sys.exit()
+        if "--version" in arguments:
+            print(f"landmarks_tf {landmarks_tf.__version__}")
+            sys.exit()
         try:
             return flags.FLAGS(arguments)
         except flags.Error as error:
@@ -92,6 +158,27 @@ def run(main: Callable[[list[str]], int | None], error_code: int = 1) -> None:
     # As Ctrl-C does: what is half-written is removed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     app.run(guarded, flags_parser=parse)
+
+
+def describe_flags(first: Sequence[str]) -> str:
+    """Returns the docstring of the program and a paragraph for each of its flags."""
+    own = {f.name: f for f in flags.FLAGS.get_key_flags_for_module(sys.argv[0])}
+    settings = {f.name: f.metadata["group"] for f in dataclasses.fields(TrainConfig)}
+    groups: dict[str, list[flags.Flag]] = {}
+    if first:
+        groups["flags that all need first"] = [own.pop(name) for name in first]
+    for name, flag in sorted(own.items(), key=lambda item: item[0] not in settings):
+        groups.setdefault(f"{settings.get(name, 'other')} flags", []).append(flag)
+    lines = [(sys.modules["__main__"].__doc__ or "").rstrip()]
+    width = min(shutil.get_terminal_size().columns, 88) - 6
+    for group, members in groups.items():
+        lines += ["", f"{group}:"]
+        for flag in members:
+            value = (flag.default_as_str or "").strip("'")
+            lines.append(f"  --{flag.name}{'=' * bool(value)}{value}")
+            text = textwrap.fill(" ".join(str(flag.help).split()), width)
+            lines.append(textwrap.indent(text, " " * 6))
+    return "\n".join(lines)
 
 
 def system_reason(error: Exception) -> str:

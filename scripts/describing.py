@@ -5,25 +5,20 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from absl import flags
-
 import landmarks_tf
 from landmarks_tf import prediction
 from landmarks_tf import run_folder
+from landmarks_tf.config import ExportConfig
 from landmarks_tf.run_folder import EXPORTS
 from landmarks_tf.tflite_metadata import Description
 
-_AUTHOR = flags.DEFINE_string(
-    "author", "unknown", "Who made the model: written into the TFLite files."
-)
-_LICENCE = flags.DEFINE_string(
-    "licence", "unknown", "Of the model: written into the TFLite files."
-)
 _NUM_TIMINGS = 20
 _CARD_TEMPLATE = Path(__file__).parents[1] / "docs" / "model_card.md"
 
 
-def describe(run_dir: Path, class_names: Sequence[str]) -> Description:
+def describe(
+    run_dir: Path, class_names: Sequence[str], config: ExportConfig
+) -> Description:
     """Returns what a TFLite file says of the run's model."""
     metrics = run_folder.load_metrics(run_dir)
     tested = metrics.get("test", {})
@@ -33,13 +28,13 @@ def describe(run_dir: Path, class_names: Sequence[str]) -> Description:
         description=f"Names which of {len(class_names)} landmarks a photo shows. Right "
         f"on test photos: {right}.",
         version=landmarks_tf.__version__,
-        author=_AUTHOR.value,
-        licence=_LICENCE.value,
+        author=config.author,
+        licence=config.licence,
         threshold=metrics.get("threshold", {}).get("value", 0.0),
     )
 
 
-def write_companions(run_dir: Path) -> None:
+def write_companions(run_dir: Path, config: ExportConfig) -> None:
     """Writes test vectors and the model card of the files that are there."""
     from landmarks_tf import model_card
     from landmarks_tf import vectors
@@ -67,8 +62,8 @@ def write_companions(run_dir: Path) -> None:
         run_dir.name.removesuffix(".unfinished"),
         {name: measure_milliseconds(x) for name, x in classifiers.items()},
         _NUM_TIMINGS,
-        _AUTHOR.value,
-        _LICENCE.value,
+        config.author,
+        config.licence,
     )
     with run_folder.replacing(run_dir / run_folder.MODEL_CARD) as path:
         path.write_text(card, encoding="utf-8")

@@ -14,18 +14,6 @@ from landmarks_tf.catalog import Catalog
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.config import TrainConfig
 
-_DEFAULTS = TrainConfig()
-# Two fields of TrainConfig, of the scripts that divide photos.
-flags.DEFINE_float(
-    "validation_fraction",
-    _DEFAULTS.validation_fraction,
-    "Share of the training photos held out for choosing the best epoch.",
-)
-flags.DEFINE_float(
-    "test_fraction",
-    _DEFAULTS.test_fraction,
-    "Share of all photos held out for testing, where the data has no test/.",
-)
 _SPLIT_FILE = flags.DEFINE_string(
     "split_file",
     None,

@@ -17,8 +17,10 @@ from absl import flags
 
 from landmarks_tf import run_folder
 from landmarks_tf import split_file
+from landmarks_tf.config import ExportConfig
 
-flags.adopt_module_key_flags(proving)
+command_line.define_flags(ExportConfig)
+flags.adopt_module_key_flags(command_line)
 _MODEL_DIR = flags.DEFINE_string("model_dir", None, "Run folder.", required=True)
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Where the run's photos are now, if not where they were."
@@ -27,7 +29,7 @@ _DATA_DIR = flags.DEFINE_string(
 
 def main(arguments: list[str]) -> int:
     command_line.refuse_arguments(arguments)
-    proving.chosen_formats()  # refused before any work
+    config = command_line.read_config(ExportConfig())
     run_dir = Path(_MODEL_DIR.value)
     run_folder.require(run_dir, run_folder.MODEL, run_folder.LABELS, run_folder.SPLIT)
     photos = split_file.load_split(
@@ -37,7 +39,7 @@ def main(arguments: list[str]) -> int:
         ["train", "validation"],
     )
     command_line.load_tensorflow()
-    return 3 if proving.export(run_dir, photos) else 0
+    return 3 if proving.export(run_dir, photos, config) else 0
 
 
 if __name__ == "__main__":

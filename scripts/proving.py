@@ -5,6 +5,7 @@ or a phone would, and takes its place only if the answers are those of `model.ke
 """
 
 import sys
+from collections.abc import Iterator
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,61 +13,41 @@ from typing import Any
 
 import command_line
 import describing
-from absl import flags
 
 from landmarks_tf import parity
 from landmarks_tf import prediction
 from landmarks_tf import run_folder
 from landmarks_tf import wording
 from landmarks_tf.catalog import Catalog
+from landmarks_tf.config import ExportConfig
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.errors import first_line
 from landmarks_tf.run_folder import EXPORTS
 
 if TYPE_CHECKING:
-    import keras
     import numpy as np
 
-flags.adopt_module_key_flags(describing)
-_FORMATS = flags.DEFINE_list(
-    "formats",
-    ["saved_model", "float32", "float16", "int8"],
-    f"Files to write, of {','.join(EXPORTS)}. float16 has half the size of float32, "
-    "int8 a quarter.",
-)
 # Of validation photos: enough to see a loss of half a point, in a minute.
 _MAX_PHOTOS = 1000
 # Named of the photos for which a refused file has another answer.
 _MAX_NAMED = 3
 
 
-def chosen_formats() -> list[str]:
-    """Returns --formats.
-
-    Raises:
-        InvalidInput: if one is unknown.
-    """
-    for name in _FORMATS.value:
-        if name not in EXPORTS:
-            raise InvalidInput(
-                f"`formats` must be of {','.join(EXPORTS)}. Received: {name}"
-            )
-    return _FORMATS.value
-
-
-def export(run_dir: Path, photos: Catalog) -> list[str]:
-    """Writes --formats into a run's folder, and how far each is from its model.
+def export(run_dir: Path, photos: Catalog, config: ExportConfig) -> list[str]:
+    """Writes the formats into a run's folder, and how far each is from its model.
 
     Args:
         run_dir: of the run, with its model and labels.
         photos: of the run; files are compared on those of validation, and int8 is
             calibrated on those of training.
+        config: which formats, and what they say of themselves.
 
     Returns:
         the formats that do not answer as the model does; their files are not there.
     """
     import tensorflow as tf
 
+    from landmarks_tf import exporting
     from landmarks_tf import models
     from landmarks_tf import quantization
 
@@ -79,27 +60,34 @@ def export(run_dir: Path, photos: Catalog) -> list[str]:
     with command_line.quiet_stderr():
         expected = answer_by_pillow(model_path, asked.absolute_paths("validation"))
     records = {}
-    for file_format in chosen_formats():
+    for file_format in config.formats:
         target = run_dir / EXPORTS[file_format]
         with run_folder.replacing(target) as path:
-            record = write_best(model, file_format, path, asked, expected, calibration)
+            attempts = exporting.write_attempts(
+                model,
+                photos.class_names,
+                file_format,
+                path,
+                calibration.absolute_paths("train"),
+                describing.describe(run_dir, photos.class_names, config),
+            )
+            record = write_best(attempts, file_format, path, asked, expected)
             if record["faults"]:
                 run_folder.remove(path)
         records[file_format] = record
         run_folder.write_parity(run_dir, **records)
         report(target, record)
     with command_line.quiet_stderr():
-        describing.write_companions(run_dir)
+        describing.write_companions(run_dir, config)
     return [name for name, record in records.items() if record["faults"]]
 
 
 def write_best(
-    model: "keras.Model",
+    attempts: Iterator[str],
     file_format: str,
     path: Path,
     asked: Catalog,
     expected: "np.ndarray",
-    calibration: Catalog,
 ) -> dict:
     """Writes the attempt at a format that answers most as the model does.
 
@@ -111,18 +99,8 @@ def write_best(
     """
     import tensorflow as tf
 
-    from landmarks_tf import exporting
-
     best: dict[str, Any] = {}
     contents = b""
-    attempts = exporting.write_attempts(
-        model,
-        asked.class_names,
-        file_format,
-        path,
-        calibration.absolute_paths("train"),
-        describing.describe(path.parent, asked.class_names),
-    )
     while best.get("faults", True) or best["agreement"] < 1:
         with command_line.quiet_stderr():
             try:

@@ -6,7 +6,6 @@ Exit code 0: trained and exported; 3: trained, but not good enough (--min_accura
 an exported file does not answer as the model and is not there: stderr says which.
 """
 
-import dataclasses
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,15 +29,15 @@ from landmarks_tf import wording
 from landmarks_tf.catalog import Catalog
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.errors import require
-from landmarks_tf.config import CHOICES
+from landmarks_tf.recipes import RECIPES
 from landmarks_tf.config import TrainConfig
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
-_DEFAULTS = TrainConfig()
-for module in (dividing, fitting, hosting, proving, rejecting):
+command_line.define_flags(TrainConfig)
+for module in (command_line, dividing, hosting, rejecting):
     flags.adopt_module_key_flags(module)
 
 _DATA_DIR = flags.DEFINE_string(
@@ -48,116 +47,20 @@ _DATA_DIR = flags.DEFINE_string(
     "then split. Default: a drawn sample set.",
 )
 _OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir", None, "Run folder to write. Default: saved_models/<model>."
+    "output_dir", None, "Run folder to write. Default: saved_models/RECIPE."
 )
 _RESUME = flags.DEFINE_bool(
     "resume", False, "Go on after the last finished epoch of a run that was stopped."
 )
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace an older run folder.")
-# One flag for each field of TrainConfig, under the field's name; some, of what
-# other scripts do too, are in the modules above.
-flags.DEFINE_enum(
-    "model",
-    _DEFAULTS.model,
-    CHOICES["model"],
-    "Network from scratch, or a new head on a pre-trained backbone.",
+_RECIPE = flags.DEFINE_enum(
+    "recipe",
+    None,
+    list(RECIPES),
+    "Settings that were measured together; other flags change some of them. Default: "
+    "mobile, without --data_dir quickstart; none where --model or --preset chooses a "
+    "network.",
 )
-flags.DEFINE_enum(
-    "preset", _DEFAULTS.preset, CHOICES["preset"], "Layout of the scratch network."
-)
-flags.DEFINE_enum(
-    "backbone",
-    _DEFAULTS.backbone,
-    CHOICES["backbone"],
-    "Network of keras.applications under the transfer model.",
-)
-flags.DEFINE_string(
-    "backbone_weights",
-    _DEFAULTS.backbone_weights,
-    "imagenet (downloaded), none (random), or the path of a weights file without top.",
-)
-flags.DEFINE_integer(
-    "image_size", _DEFAULTS.image_size, "Height and width of the images, in pixels."
-)
-flags.DEFINE_integer(
-    "network_size",
-    _DEFAULTS.network_size,
-    "A scratch network shrinks its images to this height and width, which divides "
-    "image_size, before it looks at them. 0: it does not.",
-)
-flags.DEFINE_multi_integer(
-    "training_sizes",
-    list(_DEFAULTS.training_sizes),
-    "Heights and widths of the training images of a scratch network or of fine-tuning, "
-    "each for as many epochs, in this order. Repeat the flag for each. Default: "
-    "network_size or image_size.",
-)
-flags.DEFINE_integer("batch_size", _DEFAULTS.batch_size, "Photos in a training step.")
-flags.DEFINE_enum(
-    "augmentation",
-    _DEFAULTS.augmentation,
-    CHOICES["augmentation"],
-    "Train on the photos, or on random parts of them, mirrored half the time, in "
-    "random brightness, contrast and saturation.",
-)
-flags.DEFINE_enum(
-    "mixing",
-    _DEFAULTS.mixing,
-    CHOICES["mixing"],
-    "Train a scratch network on photos of which half are put together from two, by "
-    "CutMix or by MixUp, for the first nine tenths of the epochs.",
-)
-flags.DEFINE_integer("epochs", _DEFAULTS.epochs, "Epochs at most.")
-flags.DEFINE_float(
-    "learning_rate", _DEFAULTS.learning_rate, "Step size of AdamW at its highest."
-)
-flags.DEFINE_enum(
-    "learning_rate_schedule",
-    _DEFAULTS.learning_rate_schedule,
-    CHOICES["learning_rate_schedule"],
-    "Keep the learning rate, or lower it to 0 along a cosine.",
-)
-flags.DEFINE_integer(
-    "warmup_epochs",
-    _DEFAULTS.warmup_epochs,
-    "Epochs in which the learning rate rises, before the cosine.",
-)
-flags.DEFINE_float(
-    "weight_decay", _DEFAULTS.weight_decay, "Of AdamW; biases are left out."
-)
-flags.DEFINE_float(
-    "label_smoothing",
-    _DEFAULTS.label_smoothing,
-    "Share of each training label that is spread over all classes.",
-)
-flags.DEFINE_integer(
-    "patience_epochs",
-    _DEFAULTS.patience_epochs,
-    "Stop after so many epochs without better validation accuracy.",
-)
-flags.DEFINE_integer(
-    "fine_tuning_epochs",
-    _DEFAULTS.fine_tuning_epochs,
-    "When its head is trained, train all of a transfer model so many epochs at most; "
-    "what comes of it is kept if validation is better for it.",
-)
-flags.DEFINE_float(
-    "fine_tuning_learning_rate",
-    _DEFAULTS.fine_tuning_learning_rate,
-    "Step size of AdamW at its highest in these epochs; a cosine lowers it to 0.",
-)
-flags.DEFINE_string(
-    "fine_tuning_from",
-    _DEFAULTS.fine_tuning_from,
-    "First layer of the backbone that is trained in these epochs. Default: all are.",
-)
-flags.DEFINE_enum(
-    "mixed_precision",
-    _DEFAULTS.mixed_precision,
-    CHOICES["mixed_precision"],
-    "Compute in this precision while training; the model written is float32.",
-)
-flags.DEFINE_integer("seed", _DEFAULTS.seed, "Of split, weights, order and dropout.")
 _DISTRIBUTION = flags.DEFINE_enum(
     "distribution",
     "auto",
@@ -173,21 +76,16 @@ _DETERMINISTIC = flags.DEFINE_bool(
     "Refuse operations that TensorFlow may compute otherwise the next time. On a CPU a "
     "run is the same without (docs/reproducibility.md).",
 )
-flags.DEFINE_float(
-    "min_accuracy",
-    _DEFAULTS.min_accuracy,
-    "Below this top-1 accuracy on the test photos nothing is exported (exit code 3).",
-)
 
 
 def main(arguments: list[str]) -> int:
     command_line.refuse_arguments(arguments)
-    options = options_of_flags()
-    proving.chosen_formats()  # refused before any work
+    options, recipe = choose_config()
     place = find_place(options)
     if place and _DETERMINISTIC.value:
         raise InvalidInput("--deterministic is not for --distribution=hosts")
-    output_dir = Path(_OUTPUT_DIR.value or f"saved_models/{options.model}")
+    name = recipe or options.model
+    output_dir = Path(_OUTPUT_DIR.value or f"saved_models/{name}")
     if place and hosting.is_beside():
         fit_share(place, output_dir, options)
         return 0
@@ -249,7 +147,7 @@ def train(
     top1 = evaluate(model, answers, photos, run_dir, options)
     rejecting.set_threshold(run_dir, outliers, answers)
     is_good_enough = top1 >= options.min_accuracy
-    refused = proving.export(run_dir, photos) if is_good_enough else []
+    refused = proving.export(run_dir, photos, options) if is_good_enough else []
     run_folder.publish(output_dir)
     if not is_good_enough:
         message = f"top-1 {top1:.1%} is below --min_accuracy={options.min_accuracy}"
@@ -281,11 +179,15 @@ def how_to_go_on(run_dir: Path, place: hosting.Place | None) -> str:
     return f"{lost}; go on with the same command and --resume{instead}{where}"
 
 
-def options_of_flags() -> TrainConfig:
-    names = [field.name for field in dataclasses.fields(TrainConfig)]
-    values: dict[str, Any] = {name: flags.FLAGS[name].value for name in names}
-    values["training_sizes"] = tuple(values["training_sizes"])
-    return TrainConfig(**values)
+def choose_config() -> tuple[TrainConfig, str]:
+    """Returns the settings that the flags say, and the name of their recipe, if any."""
+    recipe = _RECIPE.value or ""
+    if not any(map(command_line.is_given, ("recipe", "model", "preset"))):
+        recipe = "mobile" if _DATA_DIR.value else "quickstart"
+        if not hosting.is_beside():
+            print(f"no --recipe: taking {recipe} (--help lists the others)")
+    base = TrainConfig.recipe(recipe) if recipe else TrainConfig()
+    return command_line.read_config(base), recipe
 
 
 def find_place(options: TrainConfig) -> hosting.Place | None:
@@ -300,8 +202,7 @@ def list_data() -> Catalog:
     """Lists the data folder, drawing one where none is given, and tells of it."""
     if _DATA_DIR.value is None:
         print(
-            "no --data_dir: drawing a sample set (once); its recipe is "
-            "scripts/flags/quickstart.flags",
+            "no --data_dir: drawing a sample set (once), as the recipe quickstart has",
             flush=True,
         )
         data_dir = sample_data.load_sample_set()
@@ -486,4 +387,6 @@ def show_answer(output_dir: Path, photos: Catalog) -> None:
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    # Those that all need first.
+    first = "data_dir recipe output_dir backbone_weights resume overwrite".split()
+    command_line.run(main, first=first)

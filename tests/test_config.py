@@ -5,8 +5,11 @@ import pytest
 from absl import flags
 
 from landmarks_tf.errors import InvalidInput
-from landmarks_tf.config import CHOICES
+from landmarks_tf.config import ExportConfig
 from landmarks_tf.config import TrainConfig
+from landmarks_tf.recipes import RECIPES
+
+CHOICES = [f.name for f in dataclasses.fields(TrainConfig) if f.metadata["choices"]]
 
 
 @pytest.mark.parametrize(
@@ -148,4 +151,62 @@ def test_every_field_has_a_flag_with_its_default_and_help(import_script):
         default = flag.default
         is_list = isinstance(default, list)
         assert (tuple(default) if is_list else default) == field.default
-        assert len(flag.help) > 5
+        text = field.metadata["help"]
+        assert text[0].isupper() and text.endswith(".") and text in flag.help
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_each_recipe_keeps_to_the_limits(name):
+    config = TrainConfig.recipe(name, seed=7)
+    assert config.seed == 7
+    for setting, value in RECIPES[name].items():
+        assert getattr(config, setting) == value
+
+
+def test_an_unknown_recipe_or_format_is_refused():
+    with pytest.raises(InvalidInput, match="^`recipe` must be one of .*=quickstrat$"):
+        TrainConfig.recipe("quickstrat")
+    wanted = "^`formats` must be of saved_model,float32,.*float12"
+    with pytest.raises(InvalidInput, match=wanted):
+        ExportConfig(formats=("float32", "float12"))
+
+
+def resolve(import_script, *arguments):
+    """Returns the settings and the recipe that train.py takes for a command."""
+    train = import_script("train")
+    flags.FLAGS(["train", *arguments])
+    return train.choose_config()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "recipe"),
+    [
+        (["--data_dir=photos"], "mobile"),
+        ([], "quickstart"),
+        (["--recipe=scratch"], "scratch"),
+        (["--data_dir=photos", "--seed=3"], "mobile"),
+    ],
+)
+def test_a_command_without_a_network_takes_a_recipe(import_script, arguments, recipe):
+    config, taken = resolve(import_script, *arguments)
+    assert taken == recipe
+    changed = {"seed": 3} if "--seed=3" in arguments else {}
+    assert config == TrainConfig.recipe(recipe, **changed)
+
+
+def test_flags_change_a_recipe_whatever_their_order(import_script):
+    config, _ = resolve(
+        import_script,
+        *("--training_sizes=64", "--formats=float32", "--recipe=mobile"),
+        "--training_sizes=96",
+    )
+    assert config == TrainConfig.recipe(
+        "mobile", training_sizes=(64, 96), formats=("float32",)
+    )
+    # What is recorded is what came of it.
+    assert flags.FLAGS["fine_tuning_epochs"].value == config.fine_tuning_epochs == 12
+
+
+def test_a_command_with_a_network_of_its_own_takes_no_recipe(import_script):
+    config, taken = resolve(import_script, "--model=scratch", "--data_dir=photos")
+    assert (config, taken) == (TrainConfig(), "")

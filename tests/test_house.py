@@ -10,16 +10,15 @@ import landmarks_tf
 PACKAGE = Path(landmarks_tf.__file__).parent
 # A module may import those before it; of the builders none imports another.
 ORDER = (
-    "errors folder_lock run_folder hosts landmarks wording architectures config "
-    "file_cache web_page catalog split split_file preprocessing "
-    "photo_input conditions duplicates inspection graph_preprocessing graph_resizing "
+    "errors folder_lock run_folder hosts landmarks wording architectures recipes "
+    "config file_cache web_page catalog split split_file preprocessing photo_input "
+    "conditions duplicates inspection graph_preprocessing graph_resizing "
     "graph_inspection tflite_file tflite_metadata backbones models explanation "
     "evaluation calibration parity plots charts report contact_sheet litert "
     "classifier browser_page server model_card sample_parts sample_scenes "
     "sample_photo vectors sample_data data_check data_report quarantine download "
-    "augmentation features distribution checkpoints pixel_cache epochs "
-    "served_model quantization pipeline "
-    "training exporting prediction library tag_folder tagging"
+    "augmentation features distribution checkpoints pixel_cache epochs served_model "
+    "quantization pipeline training exporting prediction library tag_folder tagging"
 ).split()
 BUILDERS = set("pipeline training exporting prediction".split())
 

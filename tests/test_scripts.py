@@ -577,7 +577,9 @@ def test_export_writes_the_files_again(run_dir, tmp_path):
     # What is said of a file that is not there any more is not said any more.
     assert set(json.loads((own / "parity.json").read_text())) == {"float32"}
     result = run_script("export", f"--model_dir={own}", "--formats=float32,onnx")
-    assert_refused(result, "`formats` must be of saved_model,float32,.* Received: onnx")
+    assert_refused(
+        result, "`formats` must be of saved_model,float32,.* Received: .*onnx"
+    )
 
 
 def test_export_writes_smaller_files_that_know_every_color(
