@@ -10,10 +10,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from landmarks_tf import wording
-
-# Above so many classes a number in every cell cannot be read.
-_MAX_CLASSES_WITH_NUMBERS = 15
 _TITLE_COLUMNS = 70
 
 # Letters that matplotlib's font lacks are boxes here, and themselves in report.html.
@@ -45,28 +41,3 @@ def draw_picture(picture: Image.Image, title: str) -> Figure:
     axes.set_axis_off()
     axes.set_title(textwrap.fill(title, _TITLE_COLUMNS), fontsize=13, parse_math=False)
     return figure
-
-
-def write_confusion(path: Path, matrix: np.ndarray, class_names: Sequence[str]) -> None:
-    """Draws a confusion matrix: rows true, columns answered, each row's shares."""
-    num_classes = len(class_names)
-    totals = np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    side = max(5.0, 2.5 + 0.21 * num_classes)
-    figure = Figure(figsize=(side + 1, side), layout="constrained")
-    axes = figure.subplots()
-    image = axes.imshow(matrix / totals, cmap="Blues", vmin=0, vmax=1)
-    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
-    ticks = range(num_classes)
-    class_names = [wording.printable(name) for name in class_names]
-    font_size = 7 if num_classes > _MAX_CLASSES_WITH_NUMBERS else 9
-    axes.set_xticks(
-        ticks, class_names, rotation=90, fontsize=font_size, parse_math=False
-    )
-    axes.set_yticks(ticks, class_names, fontsize=font_size, parse_math=False)
-    axes.set(xlabel="answered", ylabel="true")
-    if num_classes <= _MAX_CLASSES_WITH_NUMBERS:
-        for (row, column), count in np.ndenumerate(matrix):
-            is_dark = count > totals[row, 0] / 2
-            color = "white" if is_dark else "black"
-            axes.text(column, row, str(count), ha="center", va="center", color=color)
-    figure.savefig(path, dpi=120)
