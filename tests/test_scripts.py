@@ -479,7 +479,7 @@ def test_evaluate_repeats_the_metrics_of_the_run(run_dir, colored_dir, tmp_path)
         f"its own test photos, in “{colored_dir.name}”",
         "The same 15 photos",
         # Of its own photos as they are the model knows what it is said to know.
-        "as it is100.0%79.6\u2013100.0%",
+        "as it is\n100.0%\n79.6\u2013100.0%",
     ):
         assert text in page.text
     assert "  100.0% of 5    1.green\n" in result.stdout
