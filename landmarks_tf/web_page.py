@@ -16,25 +16,6 @@ from landmarks_tf import wording
 
 _QUALITY = 75
 _MARKDOWN = "*_`[]#|\\~$"
-_STYLE = """
-:root { color-scheme: light dark; --text: #222; --page: #fff; --muted: #666;
-  --line: #bbb; --faint: #eee; --blue: #3b75af; --orange: #ef8636; --bad: #b3261e;
-  --good: #1a7f37; }
-@media (prefers-color-scheme: dark) { :root { --text: #ddd; --page: #17191c;
-  --muted: #a3a3a3; --line: #555; --faint: #2b2e33; --blue: #6aa5e0;
-  --bad: #f2857c; --good: #5dbb78; } }
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 70em;
-  padding: 0 1em; color: var(--text); background: var(--page);
-  -webkit-text-size-adjust: 100%; text-size-adjust: 100%; }
-h1 { font-size: 1.5em; overflow-wrap: anywhere; }
-h2 { font-size: 1.15em; margin-top: 2em; }
-table { border-collapse: collapse; } td { padding: .15em .6em .15em 0; }
-figure { display: inline-block; margin: 0 .6em .6em 0; vertical-align: top; }
-figcaption, .path { font-size: 12px; color: var(--muted); overflow-wrap: anywhere; }
-img { display: block; border-radius: 3px; }
-.problem { color: var(--bad); } .clean { color: var(--good); }
-svg text { font-size: 11px; fill: var(--muted); }
-"""
 
 
 def render(template_name: str, **values: object) -> str:
@@ -48,28 +29,6 @@ def render(template_name: str, **values: object) -> str:
         jinja2.UndefinedError: if the template uses a name that is not in `values`.
     """
     return _TEMPLATES.get_template(template_name).render(values)
-
-
-def begin_page(title: str, style: str = "") -> str:
-    """Returns a page's first lines, its title as a headline.
-
-    Args:
-        title: text.
-        style: CSS beside that of all pages.
-    """
-    name = escape(title)
-    return (
-        f'<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>{name}</title>\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<style>{_STYLE}{style}</style><h1>{name}</h1>"
-    )
-
-
-def escape(text: str) -> str:
-    """Returns text as it stands in a page or an attribute."""
-    # A file's name may hold bytes that are no text.
-    readable = wording.printable(text.encode("utf-8", "replace").decode())
-    return html.escape(readable)
 
 
 def escape_markdown(text: str) -> Markup:
@@ -109,11 +68,6 @@ def show_picture(data: str, description: str) -> Markup:
     """
     element = Markup('<img alt="{}" src="data:image/jpeg;base64,{}">')
     return element.format(_readable(description), data)
-
-
-def show_figure(pictures: str, caption: str) -> str:
-    """Returns the element of pictures with a caption, both of which are HTML."""
-    return f"<figure>{pictures}<figcaption>{caption}</figcaption></figure>"
 
 
 def _readable(text: str) -> str:

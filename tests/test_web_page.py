@@ -13,8 +13,8 @@ ODD = "<i>\"a\" & 'b' $x$ {{ 7 * 7 }} \udcff"
 
 
 def test_a_value_that_is_missing_is_an_error_and_no_gap():
-    with pytest.raises(jinja2.UndefinedError, match="'evaluation' is undefined"):
-        web_page.render("report.html")
+    with pytest.raises(jinja2.UndefinedError, match="'data_dir' is undefined"):
+        web_page.render("data_report.html")
 
 
 def test_text_is_shown_as_it_is_in_templates_and_attributes(monkeypatch):
