@@ -20,7 +20,6 @@ _LICENCE = flags.DEFINE_string(
     "licence", "unknown", "Of the model: written into the TFLite files."
 )
 _NUM_TIMINGS = 20
-_CARD_TEMPLATE = Path(__file__).parents[1] / "docs" / "model_card.md"
 
 
 def describe(run_dir: Path, class_names: Sequence[str]) -> Description:
@@ -62,7 +61,6 @@ def write_companions(run_dir: Path) -> None:
             model.threshold,
         )
     card = model_card.build_card(
-        _CARD_TEMPLATE.read_text(encoding="utf-8"),
         run_dir,
         run_dir.name.removesuffix(".unfinished"),
         {name: measure_milliseconds(x) for name, x in classifiers.items()},
