@@ -213,7 +213,7 @@ def _read_once(path: Path) -> bytes:
 
 
 def _load_thumbnails(paths: Sequence[Path], read: Reader) -> dict[Path, str]:
-    thumbnails = {}
+    thumbnails: dict[Path, str] = {}
     for path in paths:
         try:
             data = web_page.encode_thumbnail(read(path), _EXAMPLE_SIDE)

@@ -1,6 +1,7 @@
 """Numbers that say how good probabilities are. NumPy only; pictures are in `plots`."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -117,6 +118,19 @@ def confusion_matrix(probabilities: np.ndarray, labels: Sequence[int]) -> np.nda
     matrix = np.zeros((num_classes, num_classes), int)
     np.add.at(matrix, (np.asarray(labels), answers), 1)
     return matrix
+
+
+def confused_pairs(
+    probabilities: np.ndarray, labels: Sequence[int]
+) -> list[tuple[int, int, int]]:
+    """Returns true label, predicted label and number of photos of each kind of mistake.
+
+    The most frequent come first. Needs no matrix, so there may be very many classes.
+    """
+    predicted = np.argmax(probabilities, axis=-1).tolist()
+    mistakes = [pair for pair in zip(labels, predicted) if pair[0] != pair[1]]
+    counts = Counter(sorted(mistakes)).most_common()
+    return [(true, wrong, count) for (true, wrong), count in counts]
 
 
 def order_by_confusion(probabilities: np.ndarray, labels: Sequence[int]) -> list[int]:

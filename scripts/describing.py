@@ -13,7 +13,6 @@ from landmarks_tf.run_folder import EXPORTS
 from landmarks_tf.tflite_metadata import Description
 
 _NUM_TIMINGS = 20
-_CARD_TEMPLATE = Path(__file__).parents[1] / "docs" / "model_card.md"
 
 
 def describe(
@@ -57,7 +56,6 @@ def write_companions(run_dir: Path, config: ExportConfig) -> None:
             model.threshold,
         )
     card = model_card.build_card(
-        _CARD_TEMPLATE.read_text(encoding="utf-8"),
         run_dir,
         run_dir.name.removesuffix(".unfinished"),
         {name: measure_milliseconds(x) for name, x in classifiers.items()},

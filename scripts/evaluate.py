@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> None:
 def evaluate(run_dir: Path) -> None:
     """Prints the metrics of a run, and writes them and a report into its folder.
 
-    Of photos that are not the run's own only confusion.png is written there.
+    Metrics of photos that are not the run's own are only printed.
     """
     class_names = require_run(run_dir)
     reporting.refuse_place()
@@ -68,16 +68,12 @@ def evaluate(run_dir: Path) -> None:
     photos, is_own = find_photos(run_dir / run_folder.SPLIT, class_names)
 
     from landmarks_tf import evaluation
-    from landmarks_tf import plots
 
     model = load_model(run_dir, class_names)
     probabilities = answer(model, photos, _SPLIT.value)
     labels = photos.labels(_SPLIT.value)
     metrics = evaluation.evaluate_probabilities(probabilities, labels, class_names)
     print_metrics(metrics, evaluation.describe_metrics(metrics))
-    matrix = evaluation.confusion_matrix(probabilities, labels)
-    with run_folder.replacing(run_dir / run_folder.CONFUSION) as path:
-        plots.write_confusion(path, matrix, class_names)
     if is_own:
         run_folder.write_metrics(run_dir, **{_SPLIT.value: metrics})
     if outliers:

@@ -131,7 +131,7 @@ def show_photos(
     try:
         grad_cam, note = explanation.GradCam(model), ""
     except InvalidInput:
-        grad_cam, note = None, "Of this network it cannot be shown where it looks."
+        grad_cam, note = None, "Grad-CAM cannot show where this network looks."
 
     def show(index: int) -> "ShownPhoto":
         path, label = listed[index]

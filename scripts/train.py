@@ -349,7 +349,6 @@ def evaluate(
         options: of the run.
     """
     from landmarks_tf import models
-    from landmarks_tf import plots
 
     def measure(what: str, section: str, name: str, rows: "np.ndarray") -> dict:
         metrics = evaluation.evaluate_probabilities(
@@ -361,8 +360,6 @@ def evaluate(
 
     for name, rows in answers.items():
         metrics = measure(name, name, name, rows)
-    matrix = evaluation.confusion_matrix(rows, photos.labels("test"))
-    plots.write_confusion(run_dir / run_folder.CONFUSION, matrix, photos.class_names)
     size = options.epoch_sizes[-1]
     if options.model == "scratch" and size != options.image_size:
         small = models.without_shrinking(model, (size, size))

@@ -31,7 +31,7 @@ def test_the_page_stands_alone_and_shows_classes_and_findings(
 ):
     findings = [
         Finding("leak", "nearly the same", ("train/0.red/00.jpg", "test/0.red/00.jpg")),
-        Finding("unreadable", "empty <file>", ("train/0.red/<script>.jpg",)),
+        Finding("unreadable", "empty <file>", ("train/0.red/<script>\udcff.jpg",)),
         Finding("converted", "CMYK", ("train/1.green/00.jpg",)),
     ]
     write_html(tmp_path / "r.html", photos, inspections, findings)
@@ -40,11 +40,21 @@ def test_the_page_stands_alone_and_shows_classes_and_findings(
     assert "script" not in page.tags and "link" not in page.tags
     assert page.references
     assert all(r.startswith("data:image/jpeg;base64,") for r in page.references)
-    for word in ("3 classes, 52 photos", "2 problems", "empty <file>", "CMYK"):
+    for word in (
+        "3 classes, 52 photos",
+        "2 problems",
+        "empty <file>",
+        "CMYK",
+        "<script>?.jpg",
+    ):
         assert word in page.text
     # Four samples a class, and the pictures of the findings that can be read.
     assert len(page.references) == 3 * 4 + 3
-    assert page.tags.count("circle") == 52
+    # A point for each photo.
+    points = [
+        v for k, v in page.attributes if k == "style" and "fill-opacity: 0.4" in v
+    ]
+    assert len(points) == 52
 
 
 def test_a_clean_folder_is_called_clean(photos, inspections, tmp_path):

@@ -39,6 +39,12 @@ def test_rank_agrees_with_argmax():
     assert np.array_equal(ranks == 0, probabilities.argmax(axis=1) == labels)
 
 
+def test_the_most_frequent_mistakes_come_first():
+    answers = np.eye(3)[[1, 2, 2, 2, 0, 1]]
+    pairs = evaluation.confused_pairs(answers, [0, 0, 0, 1, 2, 1])
+    assert pairs == [(0, 2, 2), (0, 1, 1), (1, 2, 1), (2, 0, 1)]
+
+
 def test_confusion_has_true_classes_in_rows():
     answers = np.eye(3)[[0, 2, 2, 1]]
     matrix = evaluation.confusion_matrix(answers, [0, 1, 1, 1])

@@ -1,22 +1,32 @@
-import html
-
 import base64
+import html
 import io
 
+import jinja2
+import pytest
 from conftest import Page
 from PIL import Image
 
 from landmarks_tf import web_page
 
+ODD = "<i>\"a\" & 'b' $x$ {{ 7 * 7 }} \udcff"
 
-def test_text_is_shown_as_it_is_in_titles_and_attributes():
-    odd = "<i>\"a\" & 'b' $x$ \udcff"
-    html = web_page.begin_page(odd) + web_page.show_picture("AAAA", odd)
-    page = Page(html)
-    shown = odd.replace("\udcff", "?")
-    assert page.text.count(shown) == 2
-    assert ("alt", shown) in page.attributes
-    assert "i" not in page.tags
+
+def test_a_value_that_is_missing_is_an_error_and_no_gap():
+    with pytest.raises(jinja2.UndefinedError, match="'data_dir' is undefined"):
+        web_page.render("data_report.html")
+
+
+def test_text_is_shown_as_it_is_in_templates_and_attributes(monkeypatch):
+    loader = jinja2.DictLoader(
+        {"a": "<p>{{ odd }}</p><p title='{{ odd }}'></p>{{ 'A'|picture(odd) }}"}
+    )
+    monkeypatch.setattr(web_page._TEMPLATES, "loader", loader)
+    page = Page(web_page.render("a", odd=ODD))
+    shown = ODD.replace("\udcff", "?")
+    assert page.text == shown
+    assert page.attributes[:2] == [("title", shown), ("alt", shown)]
+    assert page.tags == ["p", "p", "img"]
 
 
 def test_a_thumbnail_is_small_and_the_picture_stays():
@@ -28,7 +38,7 @@ def test_a_thumbnail_is_small_and_the_picture_stays():
 
 
 def test_names_are_text_in_markdown_too():
-    name = "<img src=x onerror=alert(1)>\x1b[31m [a](javascript:x) *b* `c`"
+    name = "<img src=x onerror=alert(1)>\x1b[31m [a](javascript:x) *b* `c` St Mary's"
     escaped = web_page.escape_markdown(name)
     assert html.unescape(escaped) == name.replace("\x1b", "?")
     assert not set(escaped) & set("<>*`[]\x1b")
