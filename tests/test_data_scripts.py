@@ -229,38 +229,14 @@ def test_every_one_of_fifty_planted_problems_is_found_and_no_other(planted, tmp_
     assert "HEIC is not supported: convert it to JPEG" in page
 
 
-def test_unreadable_files_go_into_quarantine_and_come_back(planted, tmp_path):
-    data_dir = tmp_path / "photos"
-    shutil.copytree(
-        planted[0], data_dir, symlinks=True, ignore=shutil.ignore_patterns("pipe.jpg")
-    )
-    before = listing(data_dir)
-    aside = f"--quarantine={tmp_path / 'aside'}"
-    result = check(data_dir, tmp_path, aside)
-    assert result.returncode == 1
-    assert "16 files moved to " in result.stdout
-    check(data_dir, tmp_path)
-    record = json.loads((tmp_path / "data_report.json").read_text())
-    assert "unreadable" not in {finding["kind"] for finding in record["findings"]}
-    result = run_script("check_data", aside, "--restore")
-    assert (result.returncode, result.stderr) == (0, "")
-    assert "16 files moved back" in result.stdout
-    assert listing(data_dir) == before
-
-
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ([], "error: --data_dir=FOLDER is missing\n"),
+        ([], "error: flag --data_dir=None: Flag --data_dir must have a value"),
         (
             ["--data_dir=tests", "--output_dir=tests/report"],
             "error: `output_dir` must lie outside the photos. ",
         ),
-        (
-            ["--data_dir=tests", "--quarantine=tests/aside"],
-            "error: `quarantine` must lie apart from the photos. ",
-        ),
-        (["--restore"], "error: --restore wants --quarantine=FOLDER\n"),
         (["--data_dir=nowhere"], "error: no such folder: `data_dir`=nowhere\n"),
         (["--max_pixels=0"], "error: flag --max_pixels=0: "),
         (["--colour=red"], "error: Unknown command line flag 'colour'"),

@@ -16,7 +16,7 @@ ORDER = (
     "graph_inspection tflite_file tflite_metadata backbones models explanation "
     "evaluation calibration parity plots charts report contact_sheet litert "
     "classifier browser_page server model_card sample_parts sample_scenes "
-    "sample_photo vectors sample_data data_check data_report quarantine download "
+    "sample_photo vectors sample_data data_check data_report download "
     "augmentation features distribution distillation checkpoints pixel_cache epochs "
     "shard_records shard_reading shard_writing served_model quantization pipeline "
     "training exporting prediction library tag_folder tagging"
