@@ -14,7 +14,7 @@ ORDER = (
     "file_cache web_page shard_set catalog split split_file preprocessing "
     "photo_input conditions duplicates inspection graph_preprocessing graph_resizing "
     "graph_inspection tflite_file tflite_metadata backbones models explanation "
-    "evaluation calibration parity plots charts report contact_sheet litert "
+    "evaluation calibration parity plots charts report litert "
     "classifier browser_page server model_card sample_parts sample_scenes "
     "sample_photo vectors sample_data data_check data_report download "
     "augmentation features distribution distillation checkpoints pixel_cache epochs "
