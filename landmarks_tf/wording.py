@@ -7,22 +7,10 @@ from collections.abc import Sequence
 
 # What stands before the name in the folders of the reference data set: 16.Eiffel_Tower.
 _NUMBER = re.compile(r"^\d+\.(?=\S)")
-# What English puts "the" before, where it ends a name; a rule of thumb.
-_WITH_ARTICLE = re.compile(
-    r"(arch|basilica|bridge|building|canal|canyon|clock|dam|desert"
-    r"|fortress|fountain|gate|library|lighthouse|memorial|monument|mosque|museum"
-    r"|obelisk|observatory|opera house|pagoda|palace|pyramids?|reef|river|sea|sphinx"
-    r"|stadium|statue|temple|theatre|towers?|tunnel|wall)$"
-    r"|^(acropolis|alhambra|atomium|colosseum|duomo|kremlin|louvre|matterhorn|pantheon"
-    r"|parthenon|taj mahal)$"
-    r"|^[^,]+ (of|for) "
-)
 # Unicode's categories of control characters, formats and ends of lines.
 _UNPRINTABLE = ("Cc", "Cf", "Zl", "Zp")
 # Formats that some scripts are written with.
 _JOINERS = "\u200c\u200d"
-# Whatever they end with.
-_WITHOUT_ARTICLE = re.compile(r"^(the |mount |buckingham )")
 
 
 def fits_in_a_line(name: str) -> bool:
@@ -68,16 +56,8 @@ def suggestion(names: Sequence[str], is_known: bool = True) -> str:
         names: at least one, as `human_names` returns them.
         is_known: whether the photo shows one of them at all.
     """
-    listed = [_with_article(name) for name in names]
-    *others, last = listed
+    *others, last = names
     choice = f"{', '.join(others)} or {last}" if others else last
     if is_known:
         return f"Is this a picture of {choice}?"
     return f"This is no landmark that I know. It is most like {choice}."
-
-
-def _with_article(name: str) -> str:
-    lower = name.lower()
-    if _WITH_ARTICLE.search(lower) and not _WITHOUT_ARTICLE.search(lower):
-        return f"the {name}"
-    return name

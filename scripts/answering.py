@@ -12,12 +12,10 @@ from pathlib import Path
 from landmarks_tf import run_folder
 from landmarks_tf import wording
 from landmarks_tf.classifier import Classifier
-from landmarks_tf.contact_sheet import ContactSheet
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.landmarks import UNKNOWN
 from landmarks_tf.landmarks import Landmarks
 from landmarks_tf.photo_input import Photo
-from landmarks_tf.photo_input import open_photo
 
 # The path of bytes that came without one.
 STDIN = "-"
@@ -172,15 +170,3 @@ class Overlays:
         picture = self._classifier.explain(photo)
         with run_folder.replacing(self._folder / f"{name}.explained.png") as path:
             picture.save(path)
-
-
-def add_to_sheet(
-    sheet: ContactSheet, photo: Photo, called: str, answer: Answer
-) -> None:
-    """Adds a photo and its answer to a contact sheet of two lines a photo."""
-    title = Path(called).name
-    if isinstance(answer, InvalidInput):
-        sheet.add(None, ["cannot be read", title])
-        return
-    sure = f" {answer[0][1]:.0%}" if answer.is_known else ""
-    sheet.add(open_photo(photo), [f"{answer.answer}{sure}", title])

@@ -29,8 +29,6 @@ from absl import flags
 from landmarks_tf import photo_input
 from landmarks_tf import prediction
 from landmarks_tf import wording
-from landmarks_tf import run_folder
-from landmarks_tf.contact_sheet import ContactSheet
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.photo_input import Photo
 
@@ -53,20 +51,14 @@ _EXPLAIN = flags.DEFINE_string(
     "Folder to write each photo into, coloured where the network looks for its answer. "
     "Needs a .keras model.",
 )
-_CONTACT_SHEET = flags.DEFINE_string(
-    "contact_sheet", None, "Picture to write, .png or .jpg, of all photos and answers."
-)
 # Fewer are answered before a bar would be looked at.
 _MIN_PHOTOS_FOR_BAR = 20
-_SHEET_LINES = 2
 
 
 def main(arguments: list[str]) -> int:
     if not arguments:
         raise InvalidInput("name at least one photo or folder of photos")
     photos = list(find_photos(arguments))
-    sheet_path = check_sheet_path(photos)
-    sheet = ContactSheet(len(photos), _SHEET_LINES) if sheet_path else None
     with command_line.quiet_stderr():
         classifier = prediction.load_classifier(_MODEL.value)
     if _EXPLAIN.value and classifier.find_heat is None:
@@ -84,15 +76,10 @@ def main(arguments: list[str]) -> int:
                 print(wording.printable(f"error: {answer}"), file=sys.stderr)
                 exit_code = 1
             write(photo_name, answer)
-        if sheet:
-            answering.add_to_sheet(sheet, photo, photo_name, answer)
         if overlays and not isinstance(answer, InvalidInput):
             overlays.write(photo, photo_name)
         bar.update()
     bar.close()
-    if sheet and sheet_path:
-        with run_folder.replacing(sheet_path) as path:
-            sheet.save(path)
     return exit_code
 
 
@@ -112,22 +99,6 @@ def find_photos(arguments: list[str]) -> itertools.chain[Photo]:
 
 def name(photo: Photo) -> str:
     return answering.STDIN if isinstance(photo, bytes) else str(photo)
-
-
-def check_sheet_path(photos: list[Photo]) -> Path | None:
-    if not _CONTACT_SHEET.value:
-        return None
-    path = Path(_CONTACT_SHEET.value)
-    if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise InvalidInput(
-            f"`contact_sheet` must end with .png or .jpg. Received: {path}"
-        )
-    if not path.parent.is_dir():
-        raise InvalidInput(f"no such folder: contact_sheet={path}")
-    named = {photo.resolve() for photo in photos if isinstance(photo, Path)}
-    if path.resolve() in named:
-        raise InvalidInput(f"`contact_sheet` is one of the photos: {path}")
-    return path
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ ORDER = (
     "config file_cache web_page catalog split split_file preprocessing photo_input "
     "conditions duplicates inspection graph_preprocessing graph_resizing "
     "graph_inspection tflite_file tflite_metadata backbones models explanation "
-    "evaluation calibration parity plots report contact_sheet litert "
+    "evaluation calibration parity plots report litert "
     "classifier browser_page server model_card sample_parts sample_scenes "
-    "sample_photo vectors sample_data data_check data_report quarantine download "
+    "sample_photo vectors sample_data data_check data_report download "
     "augmentation features distribution checkpoints pixel_cache epochs served_model "
     "quantization pipeline training exporting prediction library tag_folder tagging"
 ).split()
