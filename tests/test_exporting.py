@@ -8,6 +8,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from landmarks_tf import exporting
 from landmarks_tf import models
+from landmarks_tf import tflite_metadata
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.prediction import load_classifier
 from landmarks_tf.preprocessing import load_images
@@ -119,6 +120,13 @@ def test_tflite_has_built_in_operations_only(exported, name):
 def test_a_tflite_file_holds_the_labels_in_the_order_of_its_outputs(exported, name):
     with zipfile.ZipFile(exported[1] / f"{name}.tflite") as inside:
         assert inside.read("labels.txt").decode().split() == list(NAMES)
+
+
+@pytest.mark.parametrize("name", TFLITE_FORMATS)
+def test_a_tflite_file_says_what_its_input_takes_for_white(exported, name):
+    white = 255.0 if name == "int8" else 1.0
+    said = tflite_metadata.build_metadata(tflite_metadata.Description(), white)
+    assert said in (exported[1] / f"{name}.tflite").read_bytes()
 
 
 @pytest.mark.parametrize(
