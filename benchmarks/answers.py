@@ -8,8 +8,7 @@ script's rate beside LiteRT alone on images that are in memory. Warm, one photo 
 time: `keras.Model.predict` beside a compiled call and LiteRT.
 """
 
-import csv
-import io
+import json
 import os
 import subprocess
 import sys
@@ -36,16 +35,17 @@ NUM_CALLS = 20
 
 def predict(model: Path, *photos: Path, top_k: int = 3) -> dict:
     """Returns the probability of each photo and class, as the script prints them."""
-    command = [sys.executable, str(SCRIPT), f"--model={model}", "--output=csv"]
+    command = [sys.executable, str(SCRIPT), f"--model={model}", "--output=json"]
     done = subprocess.run(
         [*command, f"--top_k={top_k}", *map(str, photos)],
         capture_output=True,
         text=True,
         check=True,
     )
-    rows = csv.DictReader(io.StringIO(done.stdout))
     return {
-        (row["photo"], row["class_name"]): float(row["probability"]) for row in rows
+        (record["photo"], landmark["class_name"]): landmark["probability"]
+        for record in map(json.loads, done.stdout.splitlines())
+        for landmark in record["landmarks"]
     }
 
 

@@ -1,10 +1,10 @@
 """What does a backbone at an image size cost on a phone's runtime?
 
-PYTHONPATH=. python benchmarks/backbones.py [BACKBONE...]
+PYTHONPATH=. python benchmarks/backbones.py [BACKBONE...] [SIZE...]
 
-The float32 TFLite file of a transfer model for 50 classes, at 224, 320, 400 and 800
-pixels: its size, and the milliseconds of an answer by LiteRT on all cores, beside the
-first backbone at 224. Weights are random: they change neither.
+The float32 TFLite file of a transfer model for 50 classes (default: at 224, 320, 400
+and 800 pixels): its size, and the milliseconds of an answer by LiteRT on all cores,
+beside the first backbone at 224. Weights are random: they change neither.
 """
 
 import sys
@@ -37,14 +37,16 @@ def make_answerer(backbone: str, size: int, work: Path) -> Callable[[], object]:
 
 
 def main() -> None:
-    backbones = sys.argv[1:] or ["MobileNetV2", "EfficientNetB4"]
+    backbones = [word for word in sys.argv[1:] if not word.isdecimal()]
+    backbones = backbones or ["MobileNetV2", "EfficientNetB4"]
+    sizes = [int(word) for word in sys.argv[1:] if word.isdecimal()] or SIZES
     with tempfile.TemporaryDirectory() as work:
         names = [str(number) for number in range(NUM_CLASSES)]
         run_folder.write_class_names(Path(work) / run_folder.LABELS, names)
         ways = {
             f"{backbone} at {size}": make_answerer(backbone, size, Path(work))
             for backbone in reversed(backbones)
-            for size in reversed(SIZES)
+            for size in reversed(sizes)
         }
         seconds = measure(f"{NUM_CALLS} answers", ways)
     for name, taken in seconds.items():

@@ -1,6 +1,6 @@
 """How long does check_data.py take on 3,000 photos of 0.3 megapixels?
 
-PYTHONPATH=. python benchmarks/check_data.py
+PYTHONPATH=. python benchmarks/check_data.py [NUM_PHOTOS]
 """
 
 import os
@@ -22,9 +22,9 @@ SIZE = (640, 480)
 SCRIPT = Path(__file__).parents[1] / "scripts" / "check_data.py"
 
 
-def draw(data_dir: Path) -> None:
+def draw(data_dir: Path, num_photos: int) -> None:
     rng = random.Random(0)
-    for index in range(NUM_PHOTOS):
+    for index in range(num_photos):
         label = index % len(CLASS_NAMES)
         folder = data_dir / "train" / CLASS_NAMES[label]
         folder.mkdir(parents=True, exist_ok=True)
@@ -33,9 +33,10 @@ def draw(data_dir: Path) -> None:
 
 
 def main() -> None:
+    num_photos = int(sys.argv[1]) if len(sys.argv) > 1 else NUM_PHOTOS
     with tempfile.TemporaryDirectory() as work:
         data_dir = Path(work, "photos")
-        draw(data_dir)
+        draw(data_dir, num_photos)
         files = sorted(data_dir.rglob("*.jpg"))
 
         def check(cache: str) -> None:
@@ -54,7 +55,7 @@ def main() -> None:
 
         runs = iter(range(100))
         measure(
-            f"check of {NUM_PHOTOS:,} photos of {SIZE[0]}x{SIZE[1]}, files warm",
+            f"check of {num_photos:,} photos of {SIZE[0]}x{SIZE[1]}, files warm",
             {
                 "check_data.py, nothing remembered": lambda: check(f"{next(runs)}"),
                 "check_data.py, remembered": lambda: check("kept"),

@@ -1,9 +1,9 @@
 """How often does the client of phones answer as the model does?
 
-  CLIENT_PYTHON=client/bin/python python benchmarks/client.py RUN [data_dir]
+  python benchmarks/client.py RUN [data_dir]
 
-MediaPipe's image classifier, in a Python of its own, is asked about the run's test
-photos by each of its TFLite files; once with the photos as they are, which MediaPipe
+MediaPipe's image classifier (extra `long-test`) is asked about the run's test photos by
+each of its TFLite files; once with the photos as they are, which MediaPipe
 shrinks by picking pixels, and once shrunk to the model's size by Pillow.
 """
 
@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from measuring import tell
 
 from landmarks_tf import run_folder
 from landmarks_tf import split_file
@@ -25,7 +26,7 @@ CLIENT = Path(__file__).parents[1] / "tests" / "mediapipe_client.py"
 def ask(model: Path, photos: list[str], side: int) -> list[int]:
     """Returns MediaPipe's first answers as labels, whatever the threshold."""
     done = subprocess.run(
-        [os.environ["CLIENT_PYTHON"], CLIENT, model],
+        [sys.executable, CLIENT, model],
         input="\n".join(photos),
         capture_output=True,
         text=True,
@@ -46,14 +47,15 @@ def main(run_dir: Path, data_dir: Path | None) -> None:
     answers = classifier.predict_photos([Path(file) for file in files])
     rows = np.stack([row for _, row in answers if isinstance(row, np.ndarray)])
     expected = rows.argmax(axis=1)
-    print(f"model.keras: {np.sum(expected == labels)} of {len(files)} right")
     for path in sorted(run_dir.glob("*.tflite")):
-        for what, side in (("as it is", 0), ("shrunk", classifier.image_size[0])):
+        for what, side in (("as they are", 0), ("shrunk", classifier.image_size[0])):
             found = np.array(ask(path, files, side))
-            print(
-                f"{path.name}, photo {what}: {np.sum(found == expected)} first answers "
-                f"as model.keras, {np.sum(found == labels)} right",
-                flush=True,
+            tell(
+                f"MediaPipe on {path.name}, photos {what}",
+                photos=len(files),
+                as_model_keras=int(np.sum(found == expected)),
+                right=int(np.sum(found == labels)),
+                model_keras_right=int(np.sum(expected == labels)),
             )
 
 

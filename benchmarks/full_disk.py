@@ -20,6 +20,7 @@ from pathlib import Path
 
 import kills
 import numpy as np
+from measuring import tell
 
 from landmarks_tf import prediction
 
@@ -109,7 +110,7 @@ def main(num_sizes: int, flags: list[str]) -> None:
             faulty += bool(faults)
             for fault in faults:
                 print(f"  {fault}", flush=True)
-    print(f"{num_sizes} disks: {faulty} runs at fault")
+    tell("runs on a disk that fills", disks=num_sizes, at_fault=faulty)
     if faulty:
         sys.exit(1)
 

@@ -32,7 +32,7 @@ from landmarks_tf import pipeline  # noqa: E402
 from landmarks_tf import sample_data  # noqa: E402
 from landmarks_tf.catalog import Catalog  # noqa: E402
 from landmarks_tf.catalog import load_catalog  # noqa: E402
-from landmarks_tf.options import TrainingOptions  # noqa: E402
+from landmarks_tf.config import TrainConfig  # noqa: E402
 from landmarks_tf.pixel_cache import DiskCache  # noqa: E402
 from landmarks_tf.pixel_cache import MemoryCache  # noqa: E402
 from landmarks_tf.pixel_cache import PixelCache  # noqa: E402
@@ -53,7 +53,7 @@ def drain(dataset: Iterable) -> None:
 
 
 def train_on(photos: Catalog, cache: PixelCache | None, epochs: int) -> tf.data.Dataset:
-    options = TrainingOptions(image_size=SIZE, batch_size=BATCH_SIZE, epochs=epochs)
+    options = TrainConfig(image_size=SIZE, batch_size=BATCH_SIZE, epochs=epochs)
     return pipeline.make_training_dataset(photos, options, cache=cache)
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from measuring import tell
 
 ROOT = Path(__file__).parents[1]
 NUM_KILLS = 20
@@ -106,9 +107,12 @@ def main(num_kills: int, flags: list[str]) -> None:
         differing = compare(unbroken, killed)
         with open(unbroken / "history.csv", encoding="utf-8") as file:
             num_epochs = len(list(csv.DictReader(file)))
-    print(
-        f"{len(doing)} kills in a run of {num_epochs} epochs and {seconds:.0f} s: "
-        f"{', '.join(differing) or 'nothing'} differs"
+    tell(
+        "a run killed at random moments",
+        kills=len(doing),
+        epochs=num_epochs,
+        seconds=round(seconds),
+        differing=differing,
     )
     if differing or not doing:
         sys.exit(1)

@@ -1,8 +1,8 @@
 """Does memory grow with the epochs of a training, or with the photos of an answer?
 
-  python benchmarks/memory.py MODEL DATA_DIR [NUM_PHOTOS]
+  python benchmarks/memory.py MODEL DATA_DIR [NUM_PHOTOS [IMAGE_SIZE]]
 
-Trains the reference network at 800x800, batches of 8, for 14 epochs of two photos a
+Trains the reference network at IMAGE_SIZE (800), batches of 8, for 14 epochs of two photos a
 class of a data folder with train/, of which the first four fill what is kept, and
 answers NUM_PHOTOS photos of it (20,000 unless told otherwise; the same ones again and
 again) by predict.py. Reads the peak of resident memory ten times and prints the line
@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from measuring import tell
 
 ROOT = Path(__file__).parents[1]
 NUM_POINTS = 10
@@ -51,7 +52,7 @@ def run(script: str, *arguments: str) -> Iterator[tuple[str, float]]:
         sys.exit(f"{script}.py ended with {process.returncode}")
 
 
-def train(data_dir: Path, folder: Path) -> list[tuple[int, float]]:
+def train(data_dir: Path, image_size: int, folder: Path) -> list[tuple[int, float]]:
     """Returns epochs with the memory after each."""
     for split in ("train", "test"):
         for landmark in sorted((data_dir / "train").iterdir()):
@@ -62,6 +63,7 @@ def train(data_dir: Path, folder: Path) -> list[tuple[int, float]]:
     for line, memory in run(
         "train",
         "--flagfile=scripts/flags/reference.flags",
+        f"--image_size={image_size}",
         f"--epochs={NUM_FILLING + NUM_POINTS + 1}",
         "--formats=float32",
         f"--data_dir={folder / 'photos'}",
@@ -91,19 +93,18 @@ def report(what: str, unit: str, points: list[tuple[int, float]]) -> None:
     slope, level = np.polyfit(numbers, memories, 1)
     for number, memory in points:
         print(f"  {number:>6} {unit}s: {memory:,.0f} MB")
-    print(f"{what}: {level:,.0f} MB and {slope:.4g} MB a {unit}", flush=True)
+    tell(f"memory of {what}", megabytes=level, **{f"megabytes_a_{unit}": slope})
 
 
-def main(model: Path, data_dir: Path, num_photos: int) -> None:
+def main(
+    model: Path, data_dir: Path, num_photos: int = NUM_PHOTOS, image_size: int = 800
+) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         report("predict", "photo", predict(model, data_dir, num_photos, folder))
-        report("training", "epoch", train(data_dir, folder))
+        report("training", "epoch", train(data_dir, image_size, folder))
 
 
 if __name__ == "__main__":
-    main(
-        Path(sys.argv[1]).resolve(),
-        Path(sys.argv[2]).resolve(),
-        int(sys.argv[3]) if len(sys.argv) > 3 else NUM_PHOTOS,
-    )
+    paths = [Path(argument).resolve() for argument in sys.argv[1:3]]
+    main(*paths, *map(int, sys.argv[3:]))

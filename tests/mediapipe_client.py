@@ -3,7 +3,7 @@
   python mediapipe_client.py MODEL.tflite < paths_a_line
 
 Prints a JSON list for each photo: [[label, name, score], ...], most probable first. For
-a Python with mediapipe (extra `client-tests`); with SIDE in the environment, photos are
+a Python with mediapipe (extra `long-test`); with SIDE in the environment, photos are
 first shrunk to a square of so many pixels, as docs/mobile.md advises.
 """
 
