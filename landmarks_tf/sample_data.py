@@ -12,9 +12,6 @@ import tempfile
 from concurrent import futures
 
 from landmarks_tf import file_cache
-from landmarks_tf import sample_parts
-from landmarks_tf import sample_photo
-from landmarks_tf import sample_scenes
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.sample_photo import CLASS_NAMES
 from landmarks_tf.sample_photo import draw_photo
@@ -27,6 +24,7 @@ def _write_photo(path: pathlib.Path, class_index: int, seed: int) -> None:
     # Seeded by text: `random` hashes it alike on every platform and in every process.
     rng = random.Random(f"{seed} {split} {class_index} {path.stem}")
     photo = draw_photo(class_index, rng)
+    path.parent.mkdir(parents=True, exist_ok=True)
     photo.save(path, quality=rng.randint(40, 95))
 
 
@@ -75,12 +73,12 @@ def write_sample_set(
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".sample_") as scratch:
         whole = pathlib.Path(scratch, folder.name)
-        jobs = []
-        for split, count in (("train", num_train), ("test", num_test)):
-            for index, name in enumerate(CLASS_NAMES[:num_classes]):
-                (whole / split / name).mkdir(parents=True)
-                paths = (whole / split / name / f"{i:03d}.jpg" for i in range(count))
-                jobs += [(path, index, seed) for path in paths]
+        jobs = [
+            (whole / split / name / f"{number:03d}.jpg", index, seed)
+            for split, count in (("train", num_train), ("test", num_test))
+            for index, name in enumerate(CLASS_NAMES[:num_classes])
+            for number in range(count)
+        ]
         # Threads, not processes: Pillow's resizing and saving release the GIL, and
         # nothing is forked or imported again beside a threaded TensorFlow.
         with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -107,10 +105,8 @@ def load_sample_set(
     """
     if cache_dir is None:
         cache_dir = file_cache.cache_dir()
-    digest = hashlib.sha256()
-    drawing = (sample_parts, sample_photo, sample_scenes)
-    for source in (__file__, *(module.__file__ for module in drawing)):
-        digest.update(pathlib.Path(str(source)).read_bytes())
+    sources = sorted(pathlib.Path(__file__).parent.glob("sample_*.py"))
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources))
     folder = pathlib.Path(cache_dir, f"sample_{digest.hexdigest()[:12]}_seed{seed}")
     if not folder.is_dir():
         try:
