@@ -2,10 +2,10 @@
 
   python benchmarks/memory.py MODEL DATA_DIR [NUM_PHOTOS [IMAGE_SIZE]]
 
-Trains the reference network at IMAGE_SIZE (800), batches of 8, for 14 epochs of two photos a
-class of a data folder with train/, of which the first four fill what is kept, and
-answers NUM_PHOTOS photos of it (20,000 unless told otherwise; the same ones again and
-again) by predict.py. Reads the peak of resident memory ten times and prints the line
+Trains the reference network at IMAGE_SIZE (800), batches of 8, for 14 epochs of two
+photos a class of a data folder with train/, of which the first four fill what is kept,
+and asks predict.py about NUM_PHOTOS photos of it (20,000 unless told otherwise; the
+same ones again and again). Reads the peak of resident memory ten times and prints the line
 through the points. Linux.
 """
 
