@@ -19,7 +19,7 @@ ORDER = (
     "sample_photo vectors sample_data data_check data_report quarantine download "
     "augmentation features distribution distillation checkpoints pixel_cache epochs "
     "shard_records shard_reading shard_writing served_model quantization pipeline "
-    "training exporting prediction library tag_folder tagging"
+    "training exporting prediction tagging"
 ).split()
 BUILDERS = set("pipeline training exporting prediction".split())
 
