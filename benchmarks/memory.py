@@ -5,8 +5,8 @@
 Trains the reference network at IMAGE_SIZE (800), batches of 8, for 14 epochs of two
 photos a class of a data folder with train/, of which the first four fill what is kept,
 and asks predict.py about NUM_PHOTOS photos of it (20,000 unless told otherwise; the
-same ones again and again). Reads the peak of resident memory ten times and prints the line
-through the points. Linux.
+same ones again and again). Reads the peak of resident memory ten times and prints the
+line through the points. Linux.
 """
 
 import itertools

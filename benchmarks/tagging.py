@@ -2,7 +2,7 @@
 
 PYTHONPATH=. python benchmarks/tagging.py MODEL.tflite FOLDER_OF_PHOTOS [NUM_PHOTOS]
 
-The same photos with 1 and 2 worker processes and by `predict.py --output=json`, whose
+The same photos with 1 and 2 threads and by `predict.py --output=json`, whose
 answers must be the same to the last digit. From the shell, start and all; and without:
 the time of one photo by the same command is taken off. Also in seconds of the
 processor, once, which other work on the machine changes less.
@@ -21,37 +21,36 @@ from measuring import report
 from landmarks_tf import photo_input
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
-PHOTOS_PER_SHARD = 50
 NUM_RUNS = 3
 
 
-def predict(model: Path, photos: Path) -> str:
-    """Returns what the script prints: an object a line."""
+def predict(model: Path, photos: Path) -> list[str]:
+    """Returns the lines that the script prints, in order."""
     command = [sys.executable, SCRIPTS / "predict.py", f"--model={model}"]
     done = subprocess.run(
         [*command, "--output=json", photos], capture_output=True, text=True, check=True
     )
-    return done.stdout
+    return sorted(done.stdout.splitlines())
 
 
-def tag(model: Path, photos: Path, num_workers: int) -> str:
-    """Returns the tags that the script writes, in order."""
+def tag(model: Path, photos: Path, num_workers: int) -> list[str]:
+    """Returns the lines that the script writes, in order."""
     with tempfile.TemporaryDirectory() as folder:
         named = {
             "model": model,
             "photos": photos,
             "output_dir": folder,
             "num_workers": num_workers,
-            "photos_per_shard": PHOTOS_PER_SHARD,
         }
         flags = [f"--{name}={value}" for name, value in named.items()]
         command = [sys.executable, SCRIPTS / "tag_library.py", *flags]
         subprocess.run(command, capture_output=True, check=True)
-        return "".join(path.read_text() for path in sorted(Path(folder).glob("tags-*")))
+        written = [path.read_text() for path in Path(folder).glob("tags-*")]
+        return sorted("".join(written).splitlines())
 
 
-def processor_seconds(ask: Callable[[], str]) -> float:
-    """Returns what processes took that were started and have ended, workers too."""
+def processor_seconds(ask: Callable[[], list[str]]) -> float:
+    """Returns what processes took that were started and have ended."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     ask()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -70,10 +69,10 @@ def main() -> None:
         if not predict(model, many) == tag(model, many, 1) == tag(model, many, 2):
             raise RuntimeError("not the same answers")
 
-        def contestants(photos: Path) -> dict[str, Callable[[], str]]:
+        def contestants(photos: Path) -> dict[str, Callable[[], list[str]]]:
             return {
-                "tag_library.py, 1 worker": lambda: tag(model, photos, 1),
-                "tag_library.py, 2 workers": lambda: tag(model, photos, 2),
+                "tag_library.py, 1 thread": lambda: tag(model, photos, 1),
+                "tag_library.py, 2 threads": lambda: tag(model, photos, 2),
                 "predict.py": lambda: predict(model, photos),
             }
 

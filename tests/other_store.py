@@ -1,6 +1,7 @@
 """A file system of Beam's with a scheme, `other://FOLDER/...`, as buckets have."""
 
 import os
+import shutil
 
 from apache_beam.io.localfilesystem import LocalFileSystem
 
@@ -29,6 +30,9 @@ class OtherStore(LocalFileSystem):
                 metadata.path = _START + metadata.path
         return results
 
+    def mkdirs(self, path):
+        super().mkdirs(_local(path))
+
     def create(self, path, *arguments, **named):
         return super().create(_local(path), *arguments, **named)
 
@@ -40,7 +44,7 @@ class OtherStore(LocalFileSystem):
 
     def delete(self, paths):
         for path in map(_local, paths):
-            os.remove(path)
+            shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
 
     def exists(self, path):
         # As in a bucket: a folder is nothing by itself.

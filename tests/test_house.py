@@ -18,7 +18,7 @@ ORDER = (
     "classifier browser_page server model_card sample_parts sample_scenes "
     "sample_photo vectors sample_data data_check data_report download "
     "augmentation features distribution checkpoints pixel_cache epochs served_model "
-    "quantization pipeline training exporting prediction library tag_folder tagging"
+    "quantization pipeline training exporting prediction tagging"
 ).split()
 BUILDERS = set("pipeline training exporting prediction".split())
 
