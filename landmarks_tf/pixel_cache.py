@@ -10,7 +10,6 @@ import inspect
 import math
 import os
 import shutil
-import threading
 from collections.abc import Callable
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ import tensorflow as tf
 
 from landmarks_tf import file_cache
 from landmarks_tf import graph_preprocessing
+from landmarks_tf import run_folder
 from landmarks_tf.errors import InvalidInput
 
 # What decoded photos may take in memory. More are kept on disk, where memory does not
@@ -80,16 +80,12 @@ class DiskCache:
             return None
 
     def keep(self, key: str, pixels: np.ndarray) -> None:
-        aside = self.folder / f"{key}.{os.getpid()}.{threading.get_ident()}"
         # A disk that has become full costs time, not the run: it is decoded anew.
         with contextlib.suppress(OSError):
             if shutil.disk_usage(self.folder).free < RESERVE_BYTES:
                 return
-            try:
+            with run_folder.replacing(self.folder / key) as aside:
                 pixels.tofile(aside)
-                os.replace(aside, self.folder / key)
-            except OSError:
-                aside.unlink()
 
     def clear(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)

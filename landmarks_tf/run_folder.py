@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import shutil
+import threading
 from collections.abc import Iterator
 from collections.abc import Sequence
 from importlib import metadata
@@ -134,7 +135,8 @@ def replacing(path: Path) -> Iterator[Path]:
     too.
     """
     # The suffix stays last: Keras and matplotlib choose their formats by it.
-    aside = path.with_name(f"unfinished_{os.getpid()}_{path.name}")
+    writer = f"{os.getpid()}_{threading.get_ident()}"
+    aside = path.with_name(f"unfinished_{writer}_{path.name}")
     try:
         yield aside
         if aside.exists():
