@@ -2,9 +2,9 @@
 
   python benchmarks/client.py RUN [data_dir]
 
-MediaPipe's image classifier (extra `long-test`) is asked about the run's test photos by
-each of its TFLite files; once with the photos as they are, which MediaPipe
-shrinks by picking pixels, and once shrunk to the model's size by Pillow.
+MediaPipe's image classifier (extra `long-test`) runs in a process of its own. It is
+asked about the run's test photos by each of its TFLite files: with the photos as they
+are, which MediaPipe shrinks by picking pixels, and shrunk to the model's size first.
 """
 
 import json

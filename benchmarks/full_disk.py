@@ -6,7 +6,7 @@ Trains on disks of ever more space (20 sizes unless told otherwise, from none to
 run takes), so that each run fails at another of its writes; then gives it space and
 goes on with `--resume`. Each must fail with one line and end as the run that was never
 stopped, and the older run in its place must load until then. Needs the right to mount a
-tmpfs (Linux, root). Default: 2 epochs of the drawn sample set.
+tmpfs (Linux, root). Default: 2 epochs of the drawn sample set, which FLAGS replace.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """How many photos a second does the input pipeline give, beside Keras's utility?
 
-PYTHONPATH=. python benchmarks/input_pipeline.py [FOLDER_OF_CLASS_FOLDERS]
+PYTHONPATH=. python benchmarks/input_pipeline.py [FOLDER_OF_CLASS_FOLDERS [NUM_PHOTOS]]
 
 The alternative is `keras.utils.image_dataset_from_directory` with its defaults, divided
 by 255: in a process of its own with TensorFlow as it comes, and in ours, where oneDNN
@@ -9,7 +9,6 @@ peak of memory with the cache on disk. Without a folder, the drawn sample set is
 """
 
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 from measuring import NUM_RUNS  # noqa: E402
 from measuring import measure  # noqa: E402
+from measuring import median  # noqa: E402
 from measuring import report  # noqa: E402
 
 from landmarks_tf import pipeline  # noqa: E402
@@ -85,7 +85,9 @@ def check_images(photos: Catalog, data_dir: Path) -> None:
     if files != photos.absolute_paths("train")[:32]:
         raise RuntimeError("the two list the files in other orders")
     definition = load_images(files, SIZE)
-    for name, images in (("definition", definition), ("keras", theirs)):
+    # The utility shows the whole folder.
+    pairs = (("definition", definition), ("keras", theirs[: len(ours)]))
+    for name, images in pairs:
         difference = np.abs(ours - images).mean() * 255
         print(f"mean difference from {name}: {difference:.3f} grey levels")
         if difference > MAX_DIFFERENCE[name]:
@@ -95,11 +97,14 @@ def check_images(photos: Catalog, data_dir: Path) -> None:
 def later_epochs(photos: Catalog, cache: PixelCache | None):
     """Returns what drains one epoch more of a run whose first epoch is over."""
     num_batches = -(-len(photos.splits["train"]) // BATCH_SIZE)
-    batches = iter(train_on(photos, cache, 20))
+    # More by what was fetched ahead while the others had their turns.
+    num_drained = num_batches + NUM_AHEAD
+    # Here and in `measure`: the first epoch, the warm-up and the runs.
+    num_epochs = -(-num_drained * (NUM_RUNS + 2) // num_batches)
+    batches = iter(train_on(photos, cache, num_epochs))
 
     def drain_one() -> None:
-        # More by what was fetched ahead while the others had their turns.
-        for _ in range(num_batches + NUM_AHEAD):
+        for _ in range(num_drained):
             next(batches)
 
     drain_one()
@@ -136,7 +141,7 @@ def utility_alone(data_dir: Path, num_photos: int) -> str:
         begin = time.perf_counter()
         drain(keras_utility(data_dir, num_photos))
         seconds.append(time.perf_counter() - begin)
-    return str(statistics.median(seconds[1:]))
+    return str(median(seconds))
 
 
 def main() -> None:

@@ -5,7 +5,7 @@
 Trains once without, then once with `kill -9` at random moments (20 unless told
 otherwise) and `--resume` after each: while starting, in an epoch, a checkpoint, an
 export. Compares weights, history, split and metrics bit for bit. Default: 30 epochs of
-the drawn sample set.
+the drawn sample set, which FLAGS replace.
 """
 
 import csv
@@ -21,6 +21,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from measuring import NUM_RUNS
 from measuring import tell
 
 ROOT = Path(__file__).parents[1]
@@ -39,16 +40,24 @@ def train(output_dir: Path, flags: list[str], *more: str) -> subprocess.Popen:
         return subprocess.Popen([*command, *more], cwd=ROOT, stdout=log, stderr=log)
 
 
+def run_unbroken(output_dir: Path, flags: list[str]) -> float:
+    """Returns the seconds that it takes."""
+    begin = time.monotonic()
+    if train(output_dir, flags).wait():
+        sys.exit(output_dir.with_suffix(".log").read_text())
+    return time.monotonic() - begin
+
+
 def kill_again_and_again(
     output_dir: Path, flags: list[str], num_kills: int, seconds: float
 ) -> list[str]:
     """Returns what the run was doing at each kill, by its last line."""
     moments = random.Random(SEED)
-    longest = seconds * 2 / num_kills + starting_seconds()
+    # A kill after the run's end would be none: few kills come early.
+    longest = min(seconds * 2 / num_kills + starting_seconds(), seconds / 2)
     doing = []
     for number in range(num_kills):
-        is_begun = output_dir.with_name(f"{output_dir.name}.unfinished").exists()
-        process = train(output_dir, flags, *["--resume"] * is_begun)
+        process = go_on(output_dir, flags)
         time.sleep(moments.uniform(0, longest))
         if process.poll() is not None:
             if process.returncode:
@@ -60,9 +69,15 @@ def kill_again_and_again(
         doing.append(lines[-1] if lines else "starting")
         print(f"kill {number + 1}: {doing[-1][:70]}", flush=True)
     if not output_dir.exists():
-        if train(output_dir, flags, "--resume").wait():
+        if go_on(output_dir, flags).wait():
             sys.exit(output_dir.with_suffix(".log").read_text())
     return doing
+
+
+def go_on(output_dir: Path, flags: list[str]) -> subprocess.Popen:
+    """Resumes a run, or starts it if nothing is there to resume."""
+    is_begun = output_dir.with_name(f"{output_dir.name}.unfinished").exists()
+    return train(output_dir, flags, *["--resume"] * is_begun)
 
 
 def starting_seconds() -> float:
@@ -97,12 +112,10 @@ def compare(first: Path, second: Path) -> list[str]:
 def main(num_kills: int, flags: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         unbroken, killed = Path(folder) / "unbroken", Path(folder) / "killed"
-        if train(unbroken, flags).wait():  # once for what is remembered of photos
-            sys.exit(unbroken.with_suffix(".log").read_text())
-        shutil.rmtree(unbroken)
-        begin = time.monotonic()
-        train(unbroken, flags).wait()
-        seconds = time.monotonic() - begin
+        seconds = run_unbroken(unbroken, flags)
+        if NUM_RUNS:  # again: that was the warm-up, which remembers photos' hashes
+            shutil.rmtree(unbroken)
+            seconds = run_unbroken(unbroken, flags)
         doing = kill_again_and_again(killed, flags, num_kills, seconds)
         differing = compare(unbroken, killed)
         with open(unbroken / "history.csv", encoding="utf-8") as file:

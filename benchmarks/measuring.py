@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from collections.abc import Mapping
 
-# Fewer where only is seen whether a benchmark runs.
+# 0 times the warm-up alone, which is enough to see that a benchmark runs.
 NUM_RUNS = int(os.environ.get("BENCHMARK_RUNS", 5))
 
 
@@ -24,22 +24,26 @@ def measure(
         question: what is measured.
         contestants: functions without arguments by name; the last is the alternative
             that the others are compared with.
-        num_runs: of each.
+        num_runs: runs of each after its warm-up, at most NUM_RUNS.
         facts: more for the line of JSON.
 
     Returns:
         the median seconds by name.
     """
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
-    for run in range(num_runs + 1):
+    for _ in range(min(num_runs, NUM_RUNS) + 1):
         for name, contestant in contestants.items():
             begin = time.perf_counter()
             contestant()
-            if run > 0:
-                seconds[name].append(time.perf_counter() - begin)
-    medians = {name: statistics.median(taken) for name, taken in seconds.items()}
+            seconds[name].append(time.perf_counter() - begin)
+    medians = {name: median(taken) for name, taken in seconds.items()}
     report(question, medians, **facts)
     return medians
+
+
+def median(seconds: list[float]) -> float:
+    """Returns the median after the warm-up, or the warm-up if it is all there is."""
+    return statistics.median(seconds[1:] or seconds)
 
 
 def report(question: str, medians: Mapping[str, float], **facts: object) -> None:

@@ -9,7 +9,6 @@ what a large product of matrices reaches on the same cores.
 """
 
 import os
-import statistics
 import subprocess
 import sys
 import time
@@ -21,7 +20,9 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 import torch  # noqa: E402
+from measuring import NUM_RUNS  # noqa: E402
 from measuring import measure  # noqa: E402
+from measuring import median  # noqa: E402
 
 from landmarks_tf import models  # noqa: E402
 
@@ -119,11 +120,11 @@ def peak() -> float:
     size = 3072
     matrix = tf.random.normal((size, size))
     seconds = []
-    for _ in range(6):
+    for _ in range(NUM_RUNS + 1):
         begin = time.perf_counter()
         tf.linalg.matmul(matrix, matrix).numpy()
         seconds.append(time.perf_counter() - begin)
-    return 2 * size**3 / statistics.median(seconds[1:])
+    return 2 * size**3 / median(seconds)
 
 
 def seconds_without_onednn(image_size: int, batch_size: int) -> float:
