@@ -5,17 +5,20 @@ PYTHONPATH=. python benchmarks/tagging.py MODEL.tflite FOLDER_OF_PHOTOS [NUM_PHO
 The same photos with 1 and 2 threads and by `predict.py --output=json`, whose
 answers must be the same to the last digit. From the shell, start and all; and without:
 the time of one photo by the same command is taken off. Also in seconds of the
-processor, once, which other work on the machine changes less.
+processor, which other work on the machine changes less.
 """
 
+import functools
 import resource
 import subprocess
 import sys
 import tempfile
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
 from measuring import measure
+from measuring import median
 from measuring import report
 
 from landmarks_tf import photo_input
@@ -49,12 +52,34 @@ def tag(model: Path, photos: Path, num_workers: int) -> list[str]:
         return sorted("".join(written).splitlines())
 
 
-def processor_seconds(ask: Callable[[], list[str]]) -> float:
+def measure_all(question: str, model: Path, photos: Path) -> dict[str, float]:
+    """Returns the median seconds of each way, whose answers must be the same."""
+    answers: dict[str, list[str]] = {}
+    processor: dict[str, list[float]] = defaultdict(list)
+
+    def note(name: str, ask: Callable[[], list[str]]) -> None:
+        before = processor_seconds()
+        answers[name] = ask()
+        processor[name].append(processor_seconds() - before)
+
+    ways = {
+        "tag_library.py, 1 thread": lambda: tag(model, photos, 1),
+        "tag_library.py, 2 threads": lambda: tag(model, photos, 2),
+        "predict.py": lambda: predict(model, photos),
+    }
+    contestants = {name: functools.partial(note, name, ways[name]) for name in ways}
+    seconds = measure(question, contestants, NUM_RUNS)
+    if any(answer != answers["predict.py"] for answer in answers.values()):
+        raise RuntimeError("not the same answers")
+    for name, taken in processor.items():
+        print(f"  {median(taken):7.2f} s of processor  {photos.name}  {name}")
+    return seconds
+
+
+def processor_seconds() -> float:
     """Returns what processes took that were started and have ended."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    ask()
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    taken = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return taken.ru_utime + taken.ru_stime
 
 
 def main() -> None:
@@ -66,23 +91,8 @@ def main() -> None:
             part.mkdir()
             for number, photo in enumerate(photos):
                 (part / f"{number:05}{photo.suffix}").symlink_to(photo.resolve())
-        if not predict(model, many) == tag(model, many, 1) == tag(model, many, 2):
-            raise RuntimeError("not the same answers")
-
-        def contestants(photos: Path) -> dict[str, Callable[[], list[str]]]:
-            return {
-                "tag_library.py, 1 thread": lambda: tag(model, photos, 1),
-                "tag_library.py, 2 threads": lambda: tag(model, photos, 2),
-                "predict.py": lambda: predict(model, photos),
-            }
-
-        start = measure("one photo, from the shell", contestants(one), NUM_RUNS)
-        question = f"{len(found)} photos, from the shell"
-        whole = measure(question, contestants(many), NUM_RUNS)
-        for photos in (one, many):
-            for name, ask in contestants(photos).items():
-                taken = processor_seconds(ask)
-                print(f"  {taken:7.2f} s of processor  {photos.name}  {name}")
+        start = measure_all("one photo, from the shell", model, one)
+        whole = measure_all(f"{len(found)} photos, from the shell", model, many)
     without = {name: whole[name] - start[name] for name in whole}
     report(f"{len(found) - 1} photos, start-up taken off", without)
     for name in whole:

@@ -142,7 +142,10 @@ def test_frozen_backbone_is_in_inference_mode():
     [
         (models.build_scratch_model, ("small",), 64),
         (models.build_transfer_model, ("MobileNetV2", "none"), 32),
-        (models.build_transfer_model, ("ResNet50", "none"), 32),
+        pytest.param(
+            *(models.build_transfer_model, ("ResNet50", "none"), 32),
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_model_gives_probabilities_and_loads_without_the_package(
@@ -205,7 +208,9 @@ def test_a_model_that_does_not_fit_its_labels_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-@pytest.mark.parametrize("kind", ["scratch", "transfer"])
+@pytest.mark.parametrize(
+    "kind", ["scratch", pytest.param("transfer", marks=pytest.mark.long)]
+)
 def test_a_model_of_mixed_precision_is_loaded_in_float32(tmp_path, policy, kind):
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
