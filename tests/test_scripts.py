@@ -26,6 +26,7 @@ from conftest import draw_classes
 from conftest import run_script
 from PIL import Image
 
+from landmarks_tf import checkpoints
 from landmarks_tf import graph_preprocessing
 from landmarks_tf import parity
 
@@ -129,6 +130,46 @@ def test_random_colors_do_not_pass_the_gate(tmp_path):
     exports = {"saved_model", "model_float32.tflite", "parity.json"}
     exports |= {"vectors", "MODEL_CARD.md"}
     assert {path.name for path in output_dir.iterdir()} == RUN_FILES - exports
+
+
+def test_an_interrupted_run_says_how_to_go_on_and_does(
+    colored_dir, tmp_path, monkeypatch
+):
+    """Killed in earnest, and to the same bits: the long tests."""
+    data_dir = tmp_path / "photos"
+    shutil.copytree(colored_dir, data_dir)
+    flags = [
+        *TOY_FLAGS,
+        "--preset=small",
+        "--epochs=2",
+        "--formats=",
+        f"--data_dir={data_dir}",
+        f"--output_dir={tmp_path / 'run'}",
+    ]
+
+    def interrupt_second_epoch(self, epoch, logs=None):
+        self._begin = time.monotonic()
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        keeper = checkpoints.CheckpointKeeper
+        patch.setattr(keeper, "on_epoch_begin", interrupt_second_epoch)
+        result = run_script("train", *flags)
+    assert (result.returncode, result.stderr) == (
+        1,
+        "interrupted: what came after the last finished epoch is lost; go on with the "
+        "same command and --resume\n",
+    )
+    assert_refused(run_script("train", *flags), "holds a run that was stopped: go on")
+    Image.new("RGB", (80, 60), "pink").save(data_dir / "train" / "0.red" / "new.png")
+    result = run_script("train", *flags, "--resume")
+    assert result.returncode == 0, result.stderr
+    assert "left out 1 photos that are new, the first: train/0.red/" in result.stdout
+    assert "Epoch 2/2" in result.stdout and "Epoch 1/2" not in result.stdout
+    again = run_script("train", *flags, "--resume")
+    assert (again.returncode, again.stderr) == (0, "")
+    assert "is finished: nothing to resume" in again.stdout
 
 
 # train.py, whose decoded photos are kept on disk: as if there were too many for memory.
