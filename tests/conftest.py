@@ -105,9 +105,9 @@ def run_script(
     """
     path = ROOT / "scripts" / f"{name}.py"
     if "keras" in sys.modules:
-        sys.modules[
-            "keras"
-        ].utils.clear_session()  # layers are named as in a new process
+        # Layers are named as in a new process. Memory is left as it is: to search it
+        # takes a second, where many tests ran before.
+        sys.modules["keras"].utils.clear_session(free_memory=False)
         # Once a process TensorFlow notes, uncaught, that there is no GPU.
         sys.modules["tensorflow"].config.list_logical_devices()
     with contextlib.ExitStack() as stack:
