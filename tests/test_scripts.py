@@ -2,8 +2,10 @@
 
 import contextlib
 import csv
+import errno
 import io
 import json
+import os
 import re
 import resource
 import shutil
@@ -26,6 +28,7 @@ from conftest import draw_classes
 from conftest import run_script
 from PIL import Image
 
+import landmarks_tf
 from landmarks_tf import checkpoints
 from landmarks_tf import graph_preprocessing
 from landmarks_tf import parity
@@ -147,20 +150,28 @@ def test_an_interrupted_run_says_how_to_go_on_and_does(
         f"--output_dir={tmp_path / 'run'}",
     ]
 
-    def interrupt_second_epoch(self, epoch, logs=None):
-        self._begin = time.monotonic()
-        if epoch == 1:
-            raise KeyboardInterrupt
+    def stop_in_second_epoch(error, *more):
+        def on_epoch_begin(self, epoch, logs=None):
+            self._begin = time.monotonic()
+            if epoch == 1:
+                raise error
 
-    with monkeypatch.context() as patch:
-        keeper = checkpoints.CheckpointKeeper
-        patch.setattr(keeper, "on_epoch_begin", interrupt_second_epoch)
-        result = run_script("train", *flags)
-    assert (result.returncode, result.stderr) == (
-        1,
-        "interrupted: what came after the last finished epoch is lost; go on with the "
-        "same command and --resume\n",
+        with monkeypatch.context() as patch:
+            keeper = checkpoints.CheckpointKeeper
+            patch.setattr(keeper, "on_epoch_begin", on_epoch_begin)
+            result = run_script("train", *flags, *more)
+        assert result.returncode == 1
+        return result.stderr
+
+    how = (
+        "what came after the last finished epoch is lost; go on with the same command "
+        "and --resume\n"
     )
+    full = OSError(errno.ENOSPC, "No space left on device")
+    where = f"(while writing {tmp_path / 'run.unfinished'})"
+    assert stop_in_second_epoch(full) == f"error: {full} {where}; {how}"
+    said = stop_in_second_epoch(KeyboardInterrupt(), "--resume")
+    assert said == f"interrupted: {how}"
     assert_refused(run_script("train", *flags), "holds a run that was stopped: go on")
     Image.new("RGB", (80, 60), "pink").save(data_dir / "train" / "0.red" / "new.png")
     result = run_script("train", *flags, "--resume")
@@ -478,6 +489,8 @@ def test_an_unknown_flag_is_refused_and_help_is_there(name, required):
     result = run_script(name, "--help")
     assert "Traceback" not in result.stderr
     assert f"python scripts/{name}.py" in result.stdout
+    result = run_script(name, "--version")
+    assert result.stdout == f"landmarks_tf {landmarks_tf.__version__}\n"
 
 
 def test_a_run_folder_with_a_file_missing_is_refused(run_dir, tmp_path):
@@ -829,3 +842,20 @@ def test_outliers_are_refused_before_any_work(run_dir, tmp_path_factory):
             "evaluate", f"--model_dir={run_dir}", f"--outliers_dir={folder}"
         )
         assert_refused(result, message)
+
+
+def test_uploads_that_were_broken_off_are_swept_away(
+    import_script, tmp_path, monkeypatch
+):
+    serve = import_script("serve")
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "photo.jpg").touch()
+    for path in (tmp_path / "old" / "photo.jpg", tmp_path / "old"):
+        os.utime(path, (0, 0))
+    naps = iter([None])
+    monkeypatch.setattr(serve.time, "sleep", lambda _: next(naps))
+    with pytest.raises(StopIteration):
+        serve.sweep(tmp_path)
+    assert (tmp_path / "new" / "photo.jpg").exists()
+    assert not (tmp_path / "old" / "photo.jpg").exists()
