@@ -186,7 +186,11 @@ def test_an_interrupted_run_says_how_to_go_on_and_does(
 # train.py, whose decoded photos are kept on disk: as if there were too many for memory.
 WITHOUT_MEMORY = """
 import runpy
+import sys
 
+from landmarks_tf import pixel_cache
+
+sys.path.insert(0, "scripts")
 pixel_cache.MEMORY_BUDGET_BYTES = 0
 runpy.run_path("scripts/train.py", run_name="__main__")
 """
