@@ -1,6 +1,7 @@
 """Several devices on one host: two logical CPUs stand for two GPUs."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -80,7 +81,9 @@ runpy.run_path("scripts/train.py", run_name="__main__")
 
 def run_on_two_devices(program, *arguments, code=0):
     command = [sys.executable, "-c", TWO_DEVICES + program, *map(str, arguments)]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    # The tests' workers have one thread each, which two devices would share.
+    own = {k: v for k, v in os.environ.items() if not k.endswith("_THREADS")}
+    result = subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True)
     assert result.returncode == code, result.stderr
     return result.stderr if code else result.stdout
 
