@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import errno
+import importlib.util
 import io
 import json
 import os
@@ -133,6 +134,28 @@ def test_random_colors_do_not_pass_the_gate(tmp_path):
     exports = {"saved_model", "model_float32.tflite", "parity.json"}
     exports |= {"vectors", "MODEL_CARD.md"}
     assert {path.name for path in output_dir.iterdir()} == RUN_FILES - exports
+
+
+def test_a_place_among_hosts_is_whole_or_not_there(colored_dir, tmp_path):
+    flags = [f"--data_dir={colored_dir}", f"--output_dir={tmp_path / 'run'}"]
+    message = "needs JAX"
+    if importlib.util.find_spec("jax"):
+        message = "`coordinator_address` must be HOST:PORT"
+    result = run_script("train", *TOY_FLAGS, *flags, "--distribution=hosts")
+    assert_refused(result, message)
+    alone = run_script("train", *TOY_FLAGS, *flags, "--num_hosts=2")
+    assert_refused(alone, "`num_hosts` must be left out without --distribution=hosts")
+
+
+def test_the_page_shows_photos_of_the_run_or_those_drawn_for_it(
+    import_script, run_dir, colored_dir, tmp_path
+):
+    find_examples = import_script("serve").find_examples
+    class_names = tuple((run_dir / "labels.txt").read_text().splitlines())
+    photos = find_examples(run_dir, class_names)
+    assert {path.parent.name for path in photos} >= set(class_names)
+    drawn = find_examples(run_dir, ("other", *class_names[1:]))
+    assert {path.parent.name for path in drawn} == {"vectors"}
 
 
 def test_an_interrupted_run_says_how_to_go_on_and_does(
