@@ -26,9 +26,7 @@ def train_model(
     hosts: Hosts = ALONE,
     keep_last: bool = False,
 ) -> checkpoints.Progress:
-    """Trains, or goes on after the last state found in `checkpoints_dir`.
-
-    `load_best_model` then reads there what has come of it.
+    """Trains, or goes on from `checkpoints_dir`, where `load_best_model` then reads.
 
     Args:
         build: makes the network, uncompiled.
@@ -57,8 +55,7 @@ def train_model(
     keras.utils.set_random_seed(options.seed)
     steps_per_epoch = len(training_data) // (options.epochs - first)
     model = _compiled_model(build, options, steps_per_epoch)
-    checkpoint = checkpoints.find_checkpoint(checkpoints_dir)
-    if checkpoint is not None:
+    if checkpoint := checkpoints.find_checkpoint(checkpoints_dir):
         checkpoints.restore(checkpoint, model)
     stopping = keras.callbacks.EarlyStopping(
         "val_accuracy", mode="max", patience=options.patience_epochs
