@@ -21,10 +21,10 @@ from ai_edge_litert.interpreter import Interpreter
 from measuring import measure
 from PIL import Image
 
-from landmarks_tf import photo_input
-from landmarks_tf import prediction
-from landmarks_tf import preprocessing
 from landmarks_tf import run_folder
+from landmarks_tf.data.photo import load_images
+from landmarks_tf.inference import loading
+from landmarks_tf.inference import photo_input
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "predict.py"
 LARGE = (4000, 3000)
@@ -93,8 +93,8 @@ def litert_alone(tflite_file: Path) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def many_photos(tflite_file: Path, photos: list[Path]) -> None:
-    classifier = prediction.load_classifier(tflite_file)
-    images = preprocessing.load_images(photos, classifier.image_size)
+    classifier = loading.load_classifier(tflite_file)
+    images = load_images(photos, classifier.image_size)
     alone = litert_alone(tflite_file)
     answers = np.stack([answer for _, answer in classifier.predict_photos(photos)])
     difference = np.abs(answers - [alone(image) for image in images]).max()
@@ -121,8 +121,8 @@ def one_at_a_time(keras_file: Path, tflite_file: Path, photo: Path) -> None:
     import tensorflow as tf
 
     model = keras.models.load_model(keras_file, compile=False)
-    litert = prediction.load_classifier(tflite_file)
-    images = preprocessing.load_images(photo, litert.image_size)
+    litert = loading.load_classifier(tflite_file)
+    images = load_images(photo, litert.image_size)
     compiled = tf.function(model, input_signature=[tf.TensorSpec(images.shape)])
     ways = {
         "compiled call": lambda: compiled(images).numpy(),

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from measuring import measure
 
-from landmarks_tf import exporting
-from landmarks_tf import models
-from landmarks_tf import prediction
 from landmarks_tf import run_folder
+from landmarks_tf.export import saved_model
+from landmarks_tf.inference import loading
+from landmarks_tf.models import networks
 
 SIZES = (224, 320, 400, 800)
 NUM_CLASSES = 50
@@ -28,10 +28,10 @@ NUM_CALLS = 5
 def make_answerer(backbone: str, size: int, work: Path) -> Callable[[], object]:
     """Returns a function that answers for one image some times."""
     path = work / f"{backbone}_{size}.tflite"
-    model = models.build_transfer_model(backbone, "none", (size, size), NUM_CLASSES)
-    exporting.export_tflite(model, path)
+    model = networks.build_transfer_model(backbone, "none", (size, size), NUM_CLASSES)
+    saved_model.export_tflite(model, path)
     print(f"{backbone} at {size}: {path.stat().st_size / 1e6:.1f} MB", flush=True)
-    classifier = prediction.load_classifier(path)
+    classifier = loading.load_classifier(path)
     image = np.random.default_rng(0).random((1, size, size, 3), np.float32)
     return lambda: [classifier.predict(image) for _ in range(NUM_CALLS)]
 

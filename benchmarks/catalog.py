@@ -16,8 +16,8 @@ from pathlib import Path
 
 from measuring import report
 
-from landmarks_tf.catalog import load_catalog
-from landmarks_tf.split import split_catalog
+from landmarks_tf.data.photo_set import load_catalog
+from landmarks_tf.data.split import split_catalog
 
 
 def make_files(data_dir: Path, num_classes: int, num_photos: int) -> None:

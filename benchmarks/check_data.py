@@ -16,8 +16,8 @@ import PIL
 from measuring import measure
 from PIL import Image
 
-from landmarks_tf.sample_photo import CLASS_NAMES
-from landmarks_tf.sample_photo import draw_photo
+from landmarks_tf.samples.picture import CLASS_NAMES
+from landmarks_tf.samples.picture import draw_photo
 
 NUM_PHOTOS = 3000
 SIZE = (640, 480)

@@ -11,8 +11,8 @@ import sys
 import numpy as np
 from measuring import measure
 
-from landmarks_tf.duplicates import MAX_DISTANCE
-from landmarks_tf.duplicates import find_near
+from landmarks_tf.data.duplicates import MAX_DISTANCE
+from landmarks_tf.data.duplicates import find_near
 
 
 def all_pairs(rows: np.ndarray) -> int:

@@ -28,15 +28,15 @@ from measuring import measure  # noqa: E402
 from measuring import median  # noqa: E402
 from measuring import report  # noqa: E402
 
-from landmarks_tf import pipeline  # noqa: E402
-from landmarks_tf import sample_data  # noqa: E402
-from landmarks_tf.catalog import Catalog  # noqa: E402
-from landmarks_tf.catalog import load_catalog  # noqa: E402
 from landmarks_tf.config import TrainConfig  # noqa: E402
-from landmarks_tf.pixel_cache import DiskCache  # noqa: E402
-from landmarks_tf.pixel_cache import MemoryCache  # noqa: E402
-from landmarks_tf.pixel_cache import PixelCache  # noqa: E402
-from landmarks_tf.preprocessing import load_images  # noqa: E402
+from landmarks_tf.data import pipeline  # noqa: E402
+from landmarks_tf.data.photo import load_images  # noqa: E402
+from landmarks_tf.data.photo_set import PhotoSet  # noqa: E402
+from landmarks_tf.data.photo_set import load_catalog  # noqa: E402
+from landmarks_tf.data.pixels import DiskCache  # noqa: E402
+from landmarks_tf.data.pixels import MemoryCache  # noqa: E402
+from landmarks_tf.data.pixels import PixelCache  # noqa: E402
+from landmarks_tf.samples import sample_set  # noqa: E402
 
 SIZE = 800
 BATCH_SIZE = 8
@@ -52,7 +52,9 @@ def drain(dataset: Iterable) -> None:
         pass
 
 
-def train_on(photos: Catalog, cache: PixelCache | None, epochs: int) -> tf.data.Dataset:
+def train_on(
+    photos: PhotoSet, cache: PixelCache | None, epochs: int
+) -> tf.data.Dataset:
     options = TrainConfig(image_size=SIZE, batch_size=BATCH_SIZE, epochs=epochs)
     return pipeline.make_training_dataset(photos, options, cache=cache)
 
@@ -77,7 +79,7 @@ def decoder_alone(files: list[str]) -> tf.data.Dataset:
     return dataset.map(decode, num_parallel_calls=tf.data.AUTOTUNE).prefetch(8)
 
 
-def check_images(photos: Catalog, data_dir: Path) -> None:
+def check_images(photos: PhotoSet, data_dir: Path) -> None:
     """Both sides show the same images, ours those of the definition."""
     ours, _ = next(iter(pipeline.make_dataset(photos, "train", SIZE, 32)))
     theirs, _ = next(iter(keras_utility(data_dir, 32, shuffle=False).rebatch(32)))
@@ -94,7 +96,7 @@ def check_images(photos: Catalog, data_dir: Path) -> None:
             raise RuntimeError(f"not the same images as {name}")
 
 
-def later_epochs(photos: Catalog, cache: PixelCache | None):
+def later_epochs(photos: PhotoSet, cache: PixelCache | None):
     """Returns what drains one epoch more of a run whose first epoch is over."""
     num_batches = -(-len(photos.splits["train"]) // BATCH_SIZE)
     # More by what was fetched ahead while the others had their turns.
@@ -126,7 +128,7 @@ def run_apart(
     return done.stdout.strip()
 
 
-def peak_memory(photos: Catalog) -> str:
+def peak_memory(photos: PhotoSet) -> str:
     """Trains three epochs long with the cache on disk."""
     with tempfile.TemporaryDirectory() as folder:
         drain(train_on(photos, DiskCache(Path(folder)), 3))
@@ -148,7 +150,7 @@ def main() -> None:
     if len(sys.argv) > 1:
         data_dir = Path(sys.argv[1])
     else:
-        data_dir = sample_data.load_sample_set() / "test"
+        data_dir = sample_set.load_sample_set() / "test"
     listing = load_catalog(data_dir)
     num_photos = int(sys.argv[2]) if len(sys.argv) > 2 else MAX_PHOTOS
     chosen = tuple(listing.all_photos())[:num_photos]

@@ -20,7 +20,7 @@ from pathlib import Path
 import measuring
 import numpy as np
 
-from landmarks_tf import photo_input
+from landmarks_tf.inference import photo_input
 
 ROOT = Path(__file__).parents[1]
 NUM_CLIENTS = 8

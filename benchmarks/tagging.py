@@ -21,7 +21,7 @@ from measuring import measure
 from measuring import median
 from measuring import report
 
-from landmarks_tf import photo_input
+from landmarks_tf.inference import photo_input
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 NUM_RUNS = 3

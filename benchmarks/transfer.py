@@ -19,15 +19,15 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as scripts/train.py does
 import keras  # noqa: E402
 from measuring import report  # noqa: E402
 
-from landmarks_tf import features  # noqa: E402
-from landmarks_tf import models  # noqa: E402
-from landmarks_tf import pipeline  # noqa: E402
-from landmarks_tf import split  # noqa: E402
-from landmarks_tf import split_file  # noqa: E402
-from landmarks_tf.catalog import Catalog  # noqa: E402
-from landmarks_tf.catalog import load_catalog  # noqa: E402
 from landmarks_tf.config import TrainConfig  # noqa: E402
-from landmarks_tf.pixel_cache import MemoryCache  # noqa: E402
+from landmarks_tf.data import pipeline  # noqa: E402
+from landmarks_tf.data import split  # noqa: E402
+from landmarks_tf.data import split_file  # noqa: E402
+from landmarks_tf.data.photo_set import PhotoSet  # noqa: E402
+from landmarks_tf.data.photo_set import load_catalog  # noqa: E402
+from landmarks_tf.data.pixels import MemoryCache  # noqa: E402
+from landmarks_tf.models import networks  # noqa: E402
+from landmarks_tf.training import features  # noqa: E402
 
 # Between validation accuracies: the two draw other dropout masks. At least one photo.
 MAX_DIFFERENCE = 0.02
@@ -53,10 +53,10 @@ def fit(model: keras.Model, training, validation, options: TrainConfig) -> float
 
 
 def with_features(
-    photos: Catalog, hashes: dict[str, str], options: TrainConfig, work: Path
+    photos: PhotoSet, hashes: dict[str, str], options: TrainConfig, work: Path
 ) -> float:
     size = (options.image_size, options.image_size)
-    extractor = models.build_feature_extractor(
+    extractor = networks.build_feature_extractor(
         options.backbone, options.backbone_weights, size
     )
     rows = {}
@@ -73,7 +73,7 @@ def with_features(
         rows[name] = features.extract_features(
             extractor, contents, make_images, work / "features.sqlite"
         )
-    head = models.build_head(extractor.output_shape[-1], len(photos.class_names))
+    head = networks.build_head(extractor.output_shape[-1], len(photos.class_names))
     accuracy = fit(
         head,
         pipeline.make_feature_training_dataset(
@@ -84,14 +84,14 @@ def with_features(
         ),
         options,
     )
-    models.join_head(extractor, head).save(work / "features.keras")
+    networks.join_head(extractor, head).save(work / "features.keras")
     return accuracy
 
 
-def plain(photos: Catalog, options: TrainConfig, work: Path) -> float:
+def plain(photos: PhotoSet, options: TrainConfig, work: Path) -> float:
     cache = MemoryCache()
     size = (options.image_size, options.image_size)
-    model = models.build_transfer_model(
+    model = networks.build_transfer_model(
         options.backbone, options.backbone_weights, size, len(photos.class_names)
     )
     accuracy = fit(

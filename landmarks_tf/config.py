@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from dataclasses import replace
 from typing import Any
 
-from landmarks_tf.architectures import BACKBONES
-from landmarks_tf.architectures import SCRATCH_PRESETS
 from landmarks_tf.errors import require
+from landmarks_tf.models.presets import BACKBONES
+from landmarks_tf.models.presets import SCRATCH_PRESETS
 from landmarks_tf.recipes import RECIPES
 from landmarks_tf.run_folder import EXPORTS
 

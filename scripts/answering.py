@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from landmarks_tf import run_folder
-from landmarks_tf import wording
-from landmarks_tf.classifier import Classifier
 from landmarks_tf.errors import InvalidInput
-from landmarks_tf.landmarks import UNKNOWN
-from landmarks_tf.landmarks import Landmarks
-from landmarks_tf.photo_input import Photo
+from landmarks_tf.inference.classifier import Classifier
+from landmarks_tf.inference.photo_input import Photo
+from landmarks_tf.inference.prediction import Landmarks
+from landmarks_tf.inference.prediction import UNKNOWN
+from landmarks_tf.names import printable
 
 # The path of bytes that came without one.
 STDIN = "-"
@@ -96,8 +96,8 @@ def _make_table_writer(photos: Sequence[str], names: Sequence[str]) -> Writer:
     name_width = min(name_width, max(free - photo_width, _MIN_NAME_WIDTH))
 
     def row(photo: str, name: str, last: str) -> None:
-        photo = _pad(_cut_start(wording.printable(photo), photo_width), photo_width)
-        name = _pad(_cut_end(wording.printable(name), name_width), name_width)
+        photo = _pad(_cut_start(printable(photo), photo_width), photo_width)
+        name = _pad(_cut_end(printable(name), name_width), name_width)
         print(f"{photo}  {name}  {last:>{len(_PROBABILITY)}}".rstrip(), flush=True)
 
     row("photo", "landmark", _PROBABILITY)

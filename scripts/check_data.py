@@ -11,8 +11,8 @@ import checking
 import command_line
 from absl import flags
 
-from landmarks_tf.data_check import MIN_SIDE
-from landmarks_tf.preprocessing import MAX_PIXELS
+from landmarks_tf.data.audit import MIN_SIDE
+from landmarks_tf.data.photo import MAX_PIXELS
 
 _DATA_DIR = flags.DEFINE_string(
     "data_dir",

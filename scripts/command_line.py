@@ -23,10 +23,10 @@ from absl import flags
 
 import landmarks_tf
 from landmarks_tf import run_folder
-from landmarks_tf import wording
 from landmarks_tf.config import ExportConfig
 from landmarks_tf.config import TrainConfig
 from landmarks_tf.errors import InvalidInput
+from landmarks_tf.names import printable
 
 # TensorFlow 2.21 uses oneDNN by itself only on processors with AVX-512 and the like.
 # With AVX2, a training step of the reference network takes 0.6 of the time with it
@@ -118,7 +118,7 @@ def run(
 
     def fail(message: str) -> NoReturn:
         one_line = "; ".join(message.splitlines())  # of several flags that are missing
-        print(wording.printable(one_line), file=sys.stderr)
+        print(printable(one_line), file=sys.stderr)
         sys.exit(error_code)
 
     def parse(arguments: list[str]) -> list[str]:

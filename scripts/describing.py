@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import landmarks_tf
-from landmarks_tf import prediction
 from landmarks_tf import run_folder
 from landmarks_tf.config import ExportConfig
+from landmarks_tf.export.metadata import Description
+from landmarks_tf.inference import loading
 from landmarks_tf.run_folder import EXPORTS
-from landmarks_tf.tflite_metadata import Description
 
 _NUM_TIMINGS = 20
 
@@ -35,15 +35,15 @@ def describe(
 
 def write_companions(run_dir: Path, config: ExportConfig) -> None:
     """Writes test vectors and the model card of the files that are there."""
-    from landmarks_tf import model_card
-    from landmarks_tf import vectors
+    from landmarks_tf.export import model_card
+    from landmarks_tf.export import vectors
 
     classifiers = {
-        file_format: prediction.load_classifier(run_dir / name)
+        file_format: loading.load_classifier(run_dir / name)
         for file_format, name in EXPORTS.items()
         if name.endswith(".tflite") and (run_dir / name).exists()
     }
-    model = prediction.load_classifier(run_dir / run_folder.MODEL)
+    model = loading.load_classifier(run_dir / run_folder.MODEL)
     predictors = {
         EXPORTS[file_format]: classifier.predict
         for file_format, classifier in classifiers.items()
@@ -67,7 +67,7 @@ def write_companions(run_dir: Path, config: ExportConfig) -> None:
         path.write_text(card, encoding="utf-8")
 
 
-def measure_milliseconds(classifier: prediction.Classifier) -> float:
+def measure_milliseconds(classifier: loading.Classifier) -> float:
     """Returns how long an answer to one image takes, the median of some."""
     import numpy as np
 

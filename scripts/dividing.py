@@ -6,13 +6,13 @@ from pathlib import Path
 import checking
 from absl import flags
 
-from landmarks_tf import inspection
-from landmarks_tf import split
-from landmarks_tf import split_file
-from landmarks_tf import wording
-from landmarks_tf.catalog import Catalog
-from landmarks_tf.errors import InvalidInput
 from landmarks_tf.config import TrainConfig
+from landmarks_tf.data import file_check
+from landmarks_tf.data import split
+from landmarks_tf.data import split_file
+from landmarks_tf.data.photo_set import PhotoSet
+from landmarks_tf.errors import InvalidInput
+from landmarks_tf.names import printable
 
 _SPLIT_FILE = flags.DEFINE_string(
     "split_file",
@@ -30,8 +30,8 @@ def require_split_file() -> None:
 
 
 def divide(
-    listing: Catalog, options: TrainConfig
-) -> tuple[Catalog, dict[str, str], dict[str, str]]:
+    listing: PhotoSet, options: TrainConfig
+) -> tuple[PhotoSet, dict[str, str], dict[str, str]]:
     """Reads all photos and divides those that can be read; names the others.
 
     Args:
@@ -54,7 +54,7 @@ def divide(
         options.validation_fraction,
         options.test_fraction,
         options.seed,
-        inspection.group_duplicates(inspections),
+        file_check.group_duplicates(inspections),
         _load_earlier(readable, hashes),
     )
     checking.name_skipped(photos, alike)
@@ -65,16 +65,16 @@ def divide(
     return photos, hashes, skipped | alike
 
 
-def print_counts(photos: Catalog) -> None:
+def print_counts(photos: PhotoSet) -> None:
     """Tells how many photos each split has, and which class cannot be tested."""
     for name in photos.classes_without("test"):
         text = f"warning: no test photos of class {name}"
-        print(wording.printable(text), file=sys.stderr)
+        print(printable(text), file=sys.stderr)
     counts = [f"{len(photos.splits[name])} {name}" for name in split.SPLITS]
     print(f"photos: {', '.join(counts)}", flush=True)
 
 
-def _load_earlier(photos: Catalog, hashes: dict[str, str]) -> dict[str, str]:
+def _load_earlier(photos: PhotoSet, hashes: dict[str, str]) -> dict[str, str]:
     """Returns the split of --split_file by content, and tells how many are new."""
     if not _SPLIT_FILE.value:
         return {}

@@ -12,7 +12,7 @@ import checking
 import command_line
 from absl import flags
 
-from landmarks_tf import catalog
+from landmarks_tf.data import photo_set
 from landmarks_tf.errors import InvalidInput
 
 _DATA_DIR = flags.DEFINE_string(
@@ -33,10 +33,10 @@ def main(arguments: list[str]) -> int:
     data_dir = Path(_DATA_DIR.value).resolve()
     if not data_dir.exists() or (data_dir.is_dir() and not any(data_dir.iterdir())):
         command_line.load_tensorflow()
-        from landmarks_tf import download
+        from landmarks_tf.samples import download
 
         download.download_photos(_URL.value, data_dir)
-    elif data_dir.is_dir() and catalog.list_data_dir(data_dir)[0].all_photos():
+    elif data_dir.is_dir() and photo_set.list_data_dir(data_dir)[0].all_photos():
         print(f"{data_dir} is there already: nothing to download")
     else:
         raise InvalidInput(f"{data_dir} is something else: choose another name")

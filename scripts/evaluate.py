@@ -16,13 +16,13 @@ import rejecting
 import reporting
 from absl import flags
 
-from landmarks_tf import catalog
 from landmarks_tf import run_folder
-from landmarks_tf import split
-from landmarks_tf import split_file
-from landmarks_tf import wording
-from landmarks_tf.catalog import Catalog
+from landmarks_tf.data import photo_set
+from landmarks_tf.data import split
+from landmarks_tf.data import split_file
+from landmarks_tf.data.photo_set import PhotoSet
 from landmarks_tf.errors import InvalidInput
+from landmarks_tf.names import printable
 
 if TYPE_CHECKING:
     import keras
@@ -67,13 +67,14 @@ def evaluate(run_dir: Path) -> None:
     command_line.load_tensorflow()
     photos, is_own = find_photos(run_dir / run_folder.SPLIT, class_names)
 
-    from landmarks_tf import evaluation
+    from landmarks_tf.evaluation.metrics import describe_metrics
+    from landmarks_tf.evaluation.metrics import evaluate_probabilities
 
     model = load_model(run_dir, class_names)
     probabilities = answer(model, photos, _SPLIT.value)
     labels = photos.labels(_SPLIT.value)
-    metrics = evaluation.evaluate_probabilities(probabilities, labels, class_names)
-    print_metrics(metrics, evaluation.describe_metrics(metrics))
+    metrics = evaluate_probabilities(probabilities, labels, class_names)
+    print_metrics(metrics, describe_metrics(metrics))
     if is_own:
         run_folder.write_metrics(run_dir, **{_SPLIT.value: metrics})
     if outliers:
@@ -109,17 +110,20 @@ def compare(first: Path, second: Path) -> None:
     photos, _ = find_photos(first / run_folder.SPLIT, class_names)
     refuse_trained_on(photos, first, second)
 
-    from landmarks_tf import evaluation
+    from landmarks_tf.evaluation.metrics import compare_answers
+    from landmarks_tf.evaluation.metrics import describe_metrics
+    from landmarks_tf.evaluation.metrics import evaluate_probabilities
+    from landmarks_tf.evaluation.metrics import true_class_ranks
 
     labels = photos.labels(_SPLIT.value)
     is_right = []
     for run_dir in (first, second):
         model = load_model(run_dir, class_names)
         probabilities = answer(model, photos, _SPLIT.value)
-        metrics = evaluation.evaluate_probabilities(probabilities, labels, class_names)
-        print(f"{run_dir}: {evaluation.describe_metrics(metrics)}", flush=True)
-        is_right.append(evaluation.true_class_ranks(probabilities, labels) == 0)
-    result = evaluation.compare_answers(*is_right)
+        metrics = evaluate_probabilities(probabilities, labels, class_names)
+        print(f"{run_dir}: {describe_metrics(metrics)}", flush=True)
+        is_right.append(true_class_ranks(probabilities, labels) == 0)
+    result = compare_answers(*is_right)
     print(
         f"of {result['num_images']} photos {result['only_first']} are known to {first} "
         f"alone, {result['only_second']} to {second} alone: "
@@ -139,7 +143,7 @@ def require_run(run_dir: Path) -> tuple[str, ...]:
     return run_folder.load_class_names(run_dir / run_folder.LABELS)
 
 
-def refuse_trained_on(photos: Catalog, *run_dirs: Path) -> None:
+def refuse_trained_on(photos: PhotoSet, *run_dirs: Path) -> None:
     """Raises InvalidInput for a photo that one of the runs has learnt by heart."""
     hashes = split_file.hash_photos(photos)
     for run_dir in run_dirs:
@@ -154,14 +158,14 @@ def refuse_trained_on(photos: Catalog, *run_dirs: Path) -> None:
 
 
 def load_model(run_dir: Path, class_names: tuple[str, ...]) -> "keras.Model":
-    from landmarks_tf import models
+    from landmarks_tf.models import networks
 
-    return models.load_model(run_dir / run_folder.MODEL, len(class_names))
+    return networks.load_model(run_dir / run_folder.MODEL, len(class_names))
 
 
-def answer(model: "keras.Model", photos: Catalog, name: str) -> "np.ndarray":
+def answer(model: "keras.Model", photos: PhotoSet, name: str) -> "np.ndarray":
     """Returns a model's probabilities for the photos of a split, in their order."""
-    from landmarks_tf import pipeline
+    from landmarks_tf.data import pipeline
 
     dataset = pipeline.make_dataset(
         photos, name, model.input_shape[1:3], _BATCH_SIZE.value
@@ -169,13 +173,15 @@ def answer(model: "keras.Model", photos: Catalog, name: str) -> "np.ndarray":
     return model.predict(dataset, verbose=0)
 
 
-def find_photos(split_path: Path, class_names: tuple[str, ...]) -> tuple[Catalog, bool]:
+def find_photos(
+    split_path: Path, class_names: tuple[str, ...]
+) -> tuple[PhotoSet, bool]:
     """Returns the photos to test on, and whether they are the run's own."""
     name = _SPLIT.value
     data_dir = Path(_DATA_DIR.value) if _DATA_DIR.value else None
     if data_dir is None or split_file.is_split_of(split_path, data_dir, name):
         return split_file.load_split(split_path, class_names, data_dir, [name]), True
-    listing = catalog.load_evaluation_catalog(data_dir, name, class_names)
+    listing = photo_set.load_evaluation_catalog(data_dir, name, class_names)
     inspections = checking.inspect(listing)
     photos, skipped = checking.skip_unreadable(listing, inspections)
     checking.print_left_out(cannot_be_read=len(skipped))
@@ -186,7 +192,7 @@ def find_photos(split_path: Path, class_names: tuple[str, ...]) -> tuple[Catalog
 
 def print_metrics(metrics: dict, summary: str) -> None:
     for class_name, row in metrics["per_class"].items():
-        name = wording.printable(class_name)
+        name = printable(class_name)
         if row["num_images"] == 0:
             print(f"  no photos  {name}")
         else:

@@ -16,8 +16,8 @@ import proving
 from absl import flags
 
 from landmarks_tf import run_folder
-from landmarks_tf import split_file
 from landmarks_tf.config import ExportConfig
+from landmarks_tf.data import split_file
 
 command_line.define_flags(ExportConfig)
 flags.adopt_module_key_flags(command_line)

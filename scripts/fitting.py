@@ -11,24 +11,24 @@ import command_line
 import tqdm
 
 from landmarks_tf import run_folder
-from landmarks_tf import split_file
-from landmarks_tf.catalog import Catalog
 from landmarks_tf.config import TrainConfig
+from landmarks_tf.data import split_file
+from landmarks_tf.data.photo_set import PhotoSet
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
-    from landmarks_tf.checkpoints import Progress
-    from landmarks_tf.hosts import Hosts
-    from landmarks_tf.pixel_cache import PixelCache
+    from landmarks_tf.data.pixels import PixelCache
+    from landmarks_tf.training.checkpoint import Progress
+    from landmarks_tf.training.hosts import Hosts
 
 
 def fit_scratch(
-    photos: Catalog, run_dir: Path, options: TrainConfig
+    photos: PhotoSet, run_dir: Path, options: TrainConfig
 ) -> "tuple[keras.Model, Progress]":
     """Trains the whole network on images, which are decoded once."""
-    from landmarks_tf import models
+    from landmarks_tf.models import networks
 
     trained, progress = fit_images(
         scratch_builder(photos, options),
@@ -37,7 +37,7 @@ def fit_scratch(
         run_dir / run_folder.CHECKPOINTS,
         options,
     )
-    model = models.build_scratch_model(
+    model = networks.build_scratch_model(
         options.preset,
         (options.image_size, options.image_size),
         len(photos.class_names),
@@ -48,7 +48,7 @@ def fit_scratch(
 
 
 def fit_share(
-    photos: Catalog, run_dir: Path, options: TrainConfig, hosts: "Hosts"
+    photos: PhotoSet, run_dir: Path, options: TrainConfig, hosts: "Hosts"
 ) -> None:
     """Trains a scratch network as one of several hosts; the first writes checkpoints.
 
@@ -56,15 +56,15 @@ def fit_share(
     """
     import keras
 
-    from landmarks_tf import distribution
-    from landmarks_tf import pipeline
-    from landmarks_tf import training
+    from landmarks_tf.data import pipeline
+    from landmarks_tf.training import distribution
+    from landmarks_tf.training import fit
 
     cache = choose_cache(photos, options, None)
     with distribution.on_hosts(hosts):
         # Before anything is built: what one host draws the others must draw too.
         keras.utils.set_random_seed(options.seed)
-        training.train_model(
+        fit.train_model(
             scratch_builder(photos, options),
             options,
             lambda epoch: pipeline.make_training_dataset(
@@ -80,14 +80,14 @@ def fit_share(
 
 
 def scratch_builder(
-    photos: Catalog, options: TrainConfig
+    photos: PhotoSet, options: TrainConfig
 ) -> Callable[[], "keras.Model"]:
     """Returns what builds a scratch network as it is trained."""
-    from landmarks_tf import models
+    from landmarks_tf.models import networks
 
     size = None if options.training_sizes else options.fitted_size
     return functools.partial(
-        models.build_scratch_model,
+        networks.build_scratch_model,
         options.preset,
         (size, size),
         len(photos.class_names),
@@ -95,12 +95,12 @@ def scratch_builder(
 
 
 def choose_cache(
-    photos: Catalog, options: TrainConfig, folder: Path | None
+    photos: PhotoSet, options: TrainConfig, folder: Path | None
 ) -> "PixelCache | None":
     """Returns where decoded photos are kept; in the folder if there are too many."""
-    from landmarks_tf import pixel_cache
+    from landmarks_tf.data.pixels import choose_cache
 
-    return pixel_cache.choose_cache(
+    return choose_cache(
         sum(len(photos.splits[name]) for name in ("train", "validation")),
         (options.decoded_size, options.decoded_size),
         folder,
@@ -109,25 +109,25 @@ def choose_cache(
 
 def fit_images(
     build: Callable[[], "keras.Model"],
-    photos: Catalog,
+    photos: PhotoSet,
     run_dir: Path,
     checkpoints_dir: Path,
     options: TrainConfig,
     keep_last: bool = False,
 ) -> "tuple[keras.Model, Progress]":
     """Trains all that `build` makes on images, which are decoded once."""
-    from landmarks_tf import checkpoints
-    from landmarks_tf import pipeline
-    from landmarks_tf import training
+    from landmarks_tf.data import pipeline
+    from landmarks_tf.training import fit
+    from landmarks_tf.training.checkpoint import load_progress
 
-    earlier = checkpoints.load_progress(checkpoints_dir)
+    earlier = load_progress(checkpoints_dir)
     pixels_dir = None if earlier.is_over else run_dir / run_folder.PIXELS
     cache = choose_cache(photos, options, pixels_dir)
     size = options.fitted_size
     validation = pipeline.make_dataset(
         photos, "validation", size, options.batch_size, cache
     )
-    progress = training.train_model(
+    progress = fit.train_model(
         build,
         options,
         lambda epoch: pipeline.make_training_dataset(photos, options, epoch, cache),
@@ -138,32 +138,32 @@ def fit_images(
     )
     if cache is not None:
         cache.clear()
-    return training.load_best_model(build, checkpoints_dir), progress
+    return fit.load_best_model(build, checkpoints_dir), progress
 
 
 def fit_transfer(
-    photos: Catalog, run_dir: Path, options: TrainConfig
+    photos: PhotoSet, run_dir: Path, options: TrainConfig
 ) -> "tuple[keras.Model, Progress]":
     """Trains a head on what the frozen backbone sees, which it sees once."""
     import keras
 
-    from landmarks_tf import models
-    from landmarks_tf import pipeline
-    from landmarks_tf import training
+    from landmarks_tf.data import pipeline
+    from landmarks_tf.models import networks
+    from landmarks_tf.training import fit
 
     image_size = (options.image_size, options.image_size)
     # Before the networks are built: their dropout and random weights are drawn then.
     keras.utils.set_random_seed(options.seed)
     build = functools.partial(
-        models.build_feature_extractor, options.backbone, options.backbone_weights
+        networks.build_feature_extractor, options.backbone, options.backbone_weights
     )
     extractor = build(image_size)
     if options.fine_tuning_epochs:
         # Before any work: it may be refused.
         any_size = build((None, None)) if options.training_sizes else build(image_size)
-        head = models.build_head(any_size.output_shape[-1], len(photos.class_names))
-        trainable = models.join_head(any_size, head)
-        models.unfreeze(trainable, options.fine_tuning_from)
+        head = networks.build_head(any_size.output_shape[-1], len(photos.class_names))
+        trainable = networks.join_head(any_size, head)
+        networks.unfreeze(trainable, options.fine_tuning_from)
     features = {
         name: extract(extractor, photos, run_dir, name, options)
         for name in ("train", "validation")
@@ -173,9 +173,9 @@ def fit_transfer(
         features["validation"], photos.labels("validation"), options.batch_size
     )
     build_head = functools.partial(
-        models.build_head, extractor.output_shape[-1], len(photos.class_names)
+        networks.build_head, extractor.output_shape[-1], len(photos.class_names)
     )
-    progress = training.train_model(
+    progress = fit.train_model(
         build_head,
         options,
         lambda epoch: pipeline.make_feature_training_dataset(
@@ -185,8 +185,8 @@ def fit_transfer(
         checkpoints_dir,
         command_line.verbosity(),
     )
-    head = training.load_best_model(build_head, checkpoints_dir)
-    model = models.join_head(extractor, head)
+    head = fit.load_best_model(build_head, checkpoints_dir)
+    model = networks.join_head(extractor, head)
     if options.fine_tuning_epochs:
         progress = fine_tune(model, trainable, progress, photos, run_dir, options)
     return model, progress
@@ -196,7 +196,7 @@ def fine_tune(
     model: "keras.Model",
     trainable: "keras.Model",
     probe: "Progress",
-    photos: Catalog,
+    photos: PhotoSet,
     run_dir: Path,
     options: TrainConfig,
 ) -> "Progress":
@@ -213,7 +213,7 @@ def fine_tune(
     Returns:
         the progress of both stages.
     """
-    from landmarks_tf import backbones
+    from landmarks_tf.models import backbones
 
     backbones.copy_weights(model, trainable)
     print(
@@ -246,25 +246,25 @@ def fine_tune(
 
 
 def validation_loss(
-    model: "keras.Model", photos: Catalog, options: TrainConfig
+    model: "keras.Model", photos: PhotoSet, options: TrainConfig
 ) -> float:
     """Returns the loss on validation photos that will be left when it is calibrated.
 
     Fairer than the loss, which depends on how sure a network is; and finer than the
     accuracy, of which a photo or two decide.
     """
-    from landmarks_tf import calibration
-    from landmarks_tf import models
+    from landmarks_tf.evaluation import calibration
+    from landmarks_tf.models import networks
 
-    logits = answer(models.build_logits_model(model), photos, "validation", options)
+    logits = answer(networks.build_logits_model(model), photos, "validation", options)
     return calibration.calibrated_loss(logits, photos.labels("validation"))
 
 
 def answer(
-    model: "keras.Model", photos: Catalog, name: str, options: TrainConfig
+    model: "keras.Model", photos: PhotoSet, name: str, options: TrainConfig
 ) -> "np.ndarray":
     """Returns what a model has for a split's photos, at its size."""
-    from landmarks_tf import pipeline
+    from landmarks_tf.data import pipeline
 
     dataset = pipeline.make_dataset(
         photos, name, model.input_shape[1:3], options.batch_size
@@ -274,7 +274,7 @@ def answer(
 
 def extract(
     extractor: "keras.Model",
-    photos: Catalog,
+    photos: PhotoSet,
     run_dir: Path,
     name: str,
     options: TrainConfig,
@@ -284,8 +284,8 @@ def extract(
     Returns:
         float32 `[num_photos, num_features]`.
     """
-    from landmarks_tf import features
-    from landmarks_tf import pipeline
+    from landmarks_tf.data import pipeline
+    from landmarks_tf.training import features
 
     hashes = split_file.load_hashes(run_dir / run_folder.SPLIT)
     own = photos.splits[name]

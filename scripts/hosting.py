@@ -21,12 +21,12 @@ from pathlib import Path
 import command_line
 from absl import flags
 
-from landmarks_tf import hosts
-from landmarks_tf import wording
+from landmarks_tf.config import TrainConfig
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.errors import require
-from landmarks_tf.hosts import Hosts
-from landmarks_tf.config import TrainConfig
+from landmarks_tf.names import printable
+from landmarks_tf.training import hosts
+from landmarks_tf.training.hosts import Hosts
 
 # Flag -> Keras's own name of it, for `keras.distribution.initialize`.
 _VARIABLES = {
@@ -163,7 +163,7 @@ def meeting(place: Place, options: TrainConfig) -> Iterator[Hosts]:
     except Exception as error:
         message = _explain(error)
         if message:
-            print(wording.printable(f"error: {message}"), file=sys.stderr)
+            print(printable(f"error: {message}"), file=sys.stderr)
         else:
             traceback.print_exc()
         sys.stdout.flush()

@@ -26,11 +26,11 @@ import command_line
 import tqdm
 from absl import flags
 
-from landmarks_tf import photo_input
-from landmarks_tf import prediction
-from landmarks_tf import wording
 from landmarks_tf.errors import InvalidInput
-from landmarks_tf.photo_input import Photo
+from landmarks_tf.inference import loading
+from landmarks_tf.inference import photo_input
+from landmarks_tf.inference.photo_input import Photo
+from landmarks_tf.names import printable
 
 _MODEL = flags.DEFINE_string(
     "model",
@@ -60,7 +60,7 @@ def main(arguments: list[str]) -> int:
         raise InvalidInput("name at least one photo or folder of photos")
     photos = list(find_photos(arguments))
     with command_line.quiet_stderr():
-        classifier = prediction.load_classifier(_MODEL.value)
+        classifier = loading.load_classifier(_MODEL.value)
     if _EXPLAIN.value and classifier.find_heat is None:
         raise InvalidInput("`explain` needs a .keras model, not a .tflite file")
     overlays = _EXPLAIN.value and answering.Overlays(Path(_EXPLAIN.value), classifier)
@@ -73,7 +73,7 @@ def main(arguments: list[str]) -> int:
     for photo_name, (photo, answer) in zip(called, answers):
         with bar.external_write_mode(file=sys.stdout):
             if isinstance(answer, InvalidInput):
-                print(wording.printable(f"error: {answer}"), file=sys.stderr)
+                print(printable(f"error: {answer}"), file=sys.stderr)
                 exit_code = 1
             write(photo_name, answer)
         if overlays and not isinstance(answer, InvalidInput):

@@ -14,14 +14,14 @@ from typing import Any
 import command_line
 import describing
 
-from landmarks_tf import parity
-from landmarks_tf import prediction
 from landmarks_tf import run_folder
-from landmarks_tf import wording
-from landmarks_tf.catalog import Catalog
 from landmarks_tf.config import ExportConfig
+from landmarks_tf.data.photo_set import PhotoSet
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.errors import first_line
+from landmarks_tf.export import parity
+from landmarks_tf.inference import loading
+from landmarks_tf.names import printable
 from landmarks_tf.run_folder import EXPORTS
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _MAX_PHOTOS = 1000
 _MAX_NAMED = 3
 
 
-def export(run_dir: Path, photos: Catalog, config: ExportConfig) -> list[str]:
+def export(run_dir: Path, photos: PhotoSet, config: ExportConfig) -> list[str]:
     """Writes the formats into a run's folder, and how far each is from its model.
 
     Args:
@@ -47,23 +47,23 @@ def export(run_dir: Path, photos: Catalog, config: ExportConfig) -> list[str]:
     """
     import tensorflow as tf
 
-    from landmarks_tf import exporting
-    from landmarks_tf import models
-    from landmarks_tf import quantization
+    from landmarks_tf.export import int8
+    from landmarks_tf.export import saved_model
+    from landmarks_tf.models import networks
 
     # Where a GPU would round factors to ten bits, LiteRT does not.
     tf.config.experimental.enable_tensor_float_32_execution(False)
     asked = photos.draw_evenly("validation", _MAX_PHOTOS)
-    calibration = photos.draw_evenly("train", max(quantization.NUM_CALIBRATION_PHOTOS))
+    calibration = photos.draw_evenly("train", max(int8.NUM_CALIBRATION_PHOTOS))
     model_path = run_dir / run_folder.MODEL
-    model = models.load_model(model_path, len(photos.class_names))
+    model = networks.load_model(model_path, len(photos.class_names))
     with command_line.quiet_stderr():
         expected = answer_by_pillow(model_path, asked.absolute_paths("validation"))
     records = {}
     for file_format in config.formats:
         target = run_dir / EXPORTS[file_format]
         with run_folder.replacing(target) as path:
-            attempts = exporting.write_attempts(
+            attempts = saved_model.write_attempts(
                 model,
                 photos.class_names,
                 file_format,
@@ -86,7 +86,7 @@ def write_best(
     attempts: Iterator[str],
     file_format: str,
     path: Path,
-    asked: Catalog,
+    asked: PhotoSet,
     expected: "np.ndarray",
 ) -> dict:
     """Writes the attempt at a format that answers most as the model does.
@@ -125,7 +125,9 @@ def rank(record: dict) -> tuple[bool, float, float]:
     return not record["faults"], record["agreement"], -max(differences)
 
 
-def prove(file_format: str, path: Path, asked: Catalog, expected: "np.ndarray") -> dict:
+def prove(
+    file_format: str, path: Path, asked: PhotoSet, expected: "np.ndarray"
+) -> dict:
     """Asks a file about photos, and returns how far its answers are from the model's.
 
     Returns:
@@ -155,7 +157,7 @@ def answer(
     """Returns a file's probabilities for photo files, by each of its entrances."""
     if file_format != "saved_model":
         return {"image": answer_by_pillow(path, files)}
-    from landmarks_tf import served_model
+    from landmarks_tf.export import served_model
 
     served = served_model.ServedModel(path, class_names)
     return {
@@ -168,7 +170,7 @@ def answer_by_pillow(path: Path, files: Sequence[str]) -> "np.ndarray":
     """Returns the probabilities of a .keras or .tflite file for photo files."""
     import numpy as np
 
-    classifier = prediction.load_classifier(path)
+    classifier = loading.load_classifier(path)
     rows = []
     for _, probabilities in classifier.predict_photos([Path(file) for file in files]):
         if isinstance(probabilities, InvalidInput):
@@ -189,7 +191,7 @@ def report(target: Path, record: dict) -> None:
         photos = ", ".join(named[:_MAX_NAMED]) + (f" and {more} more" * (more > 0))
         faults = "; ".join(dict.fromkeys(record["faults"]))
         message = f"{target} is not written: {faults}: {photos}{how}"
-        print(wording.printable(f"error: {message}"), file=sys.stderr)
+        print(printable(f"error: {message}"), file=sys.stderr)
         return
     num_photos = found[0]["num_photos"]
     difference = max(entrance["max_difference"] for entrance in found)

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from landmarks_tf import calibration
-from landmarks_tf import photo_input
-from landmarks_tf import prediction
-from landmarks_tf import preprocessing
 from landmarks_tf import run_folder
-from landmarks_tf import wording
+from landmarks_tf.data.photo import unreadable_reason
 from landmarks_tf.errors import InvalidInput
+from landmarks_tf.evaluation import calibration
+from landmarks_tf.inference import loading
+from landmarks_tf.inference import photo_input
+from landmarks_tf.names import printable
 
 _OUTLIERS_DIR = flags.DEFINE_string(
     "outliers_dir",
@@ -38,7 +38,7 @@ def find_outliers() -> list[Path]:
     if not Path(_OUTLIERS_DIR.value).is_dir():
         raise InvalidInput(f"no such folder: outliers_dir={_OUTLIERS_DIR.value}")
     photos = photo_input.find_photos([_OUTLIERS_DIR.value])
-    readable = (path for path in photos if not preprocessing.unreadable_reason(path))
+    readable = (path for path in photos if not unreadable_reason(path))
     if len(list(itertools.islice(readable, 2))) < 2:
         raise InvalidInput(f"less than two photos can be read in {_OUTLIERS_DIR.value}")
     return photos
@@ -90,9 +90,9 @@ def answer_outliers(run_dir: Path, outliers: Sequence[Path]) -> dict[str, float]
     Names those that cannot be read.
     """
     largest = {}
-    for path, answer in prediction.load_classifier(run_dir).predict_photos(outliers):
+    for path, answer in loading.load_classifier(run_dir).predict_photos(outliers):
         if isinstance(answer, InvalidInput):
-            print(wording.printable(f"skipped {answer}"), file=sys.stderr)
+            print(printable(f"skipped {answer}"), file=sys.stderr)
         else:
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
             largest[digest] = float(answer.max())

@@ -10,14 +10,14 @@ import tqdm
 from absl import flags
 
 from landmarks_tf import run_folder
-from landmarks_tf.catalog import Catalog
+from landmarks_tf.data.photo_set import PhotoSet
 from landmarks_tf.errors import InvalidInput
 
 if TYPE_CHECKING:
     import keras
 
-    from landmarks_tf.conditions import ConditionResult
-    from landmarks_tf.report import ShownPhoto
+    from landmarks_tf.evaluation.report import ShownPhoto
+    from landmarks_tf.evaluation.robustness import ConditionResult
 
 _REPORT = flags.DEFINE_string(
     "report",
@@ -49,7 +49,7 @@ def refuse_place() -> None:
 def write_report(
     run_dir: Path,
     model: "keras.Model",
-    photos: Catalog,
+    photos: PhotoSet,
     probabilities: np.ndarray,
     metrics: dict,
     is_own: bool,
@@ -70,13 +70,13 @@ def write_report(
         print("no report: these photos are not the run's own (--report=FILE)")
         return
 
-    from landmarks_tf import evaluation
-    from landmarks_tf import report
-    from landmarks_tf import wording
+    from landmarks_tf.evaluation import report
+    from landmarks_tf.evaluation.metrics import rank_by_confidence
+    from landmarks_tf.names import human_names
 
     (split,) = photos.splits
     labels, folder = photos.labels(split), photos.data_dir.resolve().name
-    wrong, right = evaluation.rank_by_confidence(probabilities, labels)
+    wrong, right = rank_by_confidence(probabilities, labels)
     shown, note = show_photos(
         model,
         photos,
@@ -88,7 +88,7 @@ def write_report(
             run_name=run_dir.resolve().name,
             day=date.today(),
             photos=f"{'its own' if is_own else 'other'} {split} photos, in “{folder}”",
-            names=wording.human_names(photos.class_names),
+            names=human_names(photos.class_names),
             metrics=metrics,
             probabilities=probabilities,
             labels=labels,
@@ -107,7 +107,7 @@ def write_report(
 
 def show_photos(
     model: "keras.Model",
-    photos: Catalog,
+    photos: PhotoSet,
     probabilities: np.ndarray,
     groups: Sequence[Sequence[int]],
 ) -> tuple[list[list["ShownPhoto"]], str]:
@@ -119,29 +119,30 @@ def show_photos(
         probabilities: of its photos, in their order.
         groups: of indices into them.
     """
-    from landmarks_tf import explanation
-    from landmarks_tf import photo_input
-    from landmarks_tf import preprocessing
-    from landmarks_tf import report
-    from landmarks_tf import wording
+    from landmarks_tf.data.photo import load_photo
+    from landmarks_tf.data.photo import normalize
+    from landmarks_tf.data.photo import resize
+    from landmarks_tf.evaluation import grad_cam
+    from landmarks_tf.evaluation import report
+    from landmarks_tf.names import human_names
 
     (listed,) = photos.splits.values()
-    names = wording.human_names(photos.class_names)
+    names = human_names(photos.class_names)
     image_size = model.input_shape[1:3]
     try:
-        grad_cam, note = explanation.GradCam(model), ""
+        cam, note = grad_cam.GradCam(model), ""
     except InvalidInput:
-        grad_cam, note = None, "Grad-CAM cannot show where this network looks."
+        cam, note = None, "Grad-CAM cannot show where this network looks."
 
     def show(index: int) -> "ShownPhoto":
         path, label = listed[index]
         answer = int(probabilities[index].argmax())
-        picture, overlay = photo_input.open_photo(photos.data_dir / path), None
-        pixels = np.asarray(preprocessing.resize(picture, image_size))
+        picture, overlay = load_photo(photos.data_dir / path), None
+        pixels = np.asarray(resize(picture, image_size))
         picture.thumbnail((report.THUMBNAIL_SIDE, report.THUMBNAIL_SIDE))
-        if grad_cam:
-            heat = grad_cam.find_heat(preprocessing.normalize(pixels))
-            overlay = explanation.overlay(picture, heat)
+        if cam:
+            heat = cam.find_heat(normalize(pixels))
+            overlay = grad_cam.overlay(picture, heat)
         largest = float(probabilities[index, answer])
         return report.ShownPhoto(
             path, names[label], names[answer], largest, picture, overlay
@@ -151,10 +152,10 @@ def show_photos(
 
 
 def ask_under_conditions(
-    model: "keras.Model", photos: Catalog, batch_size: int
+    model: "keras.Model", photos: PhotoSet, batch_size: int
 ) -> list["ConditionResult"]:
     """Returns how photos are answered under each condition; none if none are wanted."""
-    from landmarks_tf import conditions
+    from landmarks_tf.evaluation import robustness
 
     (split,) = photos.splits
     drawn = photos.draw_evenly(split, _CONDITION_PHOTOS.value)
@@ -167,7 +168,7 @@ def ask_under_conditions(
         return np.concatenate([model.predict_on_batch(batch) for batch in batches])
 
     paths = [photos.data_dir / photo.path for photo in drawn.splits[split]]
-    answers = conditions.answer_photos(paths, model.input_shape[1:3], predict)
+    answers = robustness.answer_photos(paths, model.input_shape[1:3], predict)
     bar = tqdm.tqdm(
         answers,
         desc="worse photos",
@@ -176,4 +177,4 @@ def ask_under_conditions(
         leave=False,
         disable=None,  # where stderr is no terminal
     )
-    return conditions.count_right(bar, drawn.labels(split), paths[0])
+    return robustness.count_right(bar, drawn.labels(split), paths[0])

@@ -3,7 +3,7 @@
   python -m pip install -e ".[app]"
   python scripts/serve.py --model=saved_models/quickstart
 
-Other programs send a photo's bytes to the same server, and get what
+Other programs send a photo's bytes to the same web, and get what
 `predict.py --output=json` prints; with `error`, status 400 for a file that is no photo
 or a wrong `top_k`, 413 for a file that is too large and 503 where too many wait:
 
@@ -25,11 +25,11 @@ from pathlib import Path
 import command_line
 from absl import flags
 
-from landmarks_tf import catalog
-from landmarks_tf import prediction
 from landmarks_tf import run_folder
-from landmarks_tf import split_file
+from landmarks_tf.data import photo_set
+from landmarks_tf.data import split_file
 from landmarks_tf.errors import InvalidInput
+from landmarks_tf.inference import loading
 
 _MODEL = flags.DEFINE_string(
     "model",
@@ -67,17 +67,17 @@ def main(arguments: list[str]) -> None:
         try:
             import uvicorn
 
-            from landmarks_tf import server
+            from landmarks_tf.inference import web
         except ImportError as error:
             raise InvalidInput(
                 f'{error.name} is missing: python -m pip install -e ".[app]"'
             ) from error
         print(f"loading {path} ...", flush=True)
         with command_line.quiet_stderr():
-            classifier = prediction.load_classifier(path)
+            classifier = loading.load_classifier(path)
         run_dir = path if path.is_dir() else path.parent
         card = run_dir / run_folder.MODEL_CARD
-        app = server.build_app(
+        app = web.build_app(
             classifier,
             run_dir.resolve().name,
             card.read_text(encoding="utf-8") if card.is_file() else "",
@@ -138,7 +138,7 @@ def find_examples(run_dir: Path, class_names: tuple[str, ...]) -> list[Path]:
         return [Path(path) for path in paths[:: -(-len(paths) // _NUM_EXAMPLES)]]
     except (InvalidInput, OSError):  # gone since, or it was trained elsewhere
         files = sorted((run_dir / run_folder.VECTORS).glob("*"))
-        return [path for path in files if catalog.is_photo_name(path.name)]
+        return [path for path in files if photo_set.is_photo_name(path.name)]
 
 
 if __name__ == "__main__":

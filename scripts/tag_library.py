@@ -73,7 +73,7 @@ def main(arguments: list[str]) -> None:
         with command_line.quiet_stderr():
             import apache_beam as beam
 
-            from landmarks_tf import tagging
+            from landmarks_tf.inference import beam as tagging
     except ImportError as error:
         raise InvalidInput(
             f'{error.name} is missing: python -m pip install -e ".[beam]"'

@@ -20,17 +20,19 @@ import proving
 import rejecting
 from absl import flags
 
-from landmarks_tf import catalog
-from landmarks_tf import evaluation
 from landmarks_tf import run_folder
-from landmarks_tf import sample_data
-from landmarks_tf import split_file
-from landmarks_tf import wording
-from landmarks_tf.catalog import Catalog
+from landmarks_tf.config import TrainConfig
+from landmarks_tf.data import photo_set
+from landmarks_tf.data import split_file
+from landmarks_tf.data.photo_set import PhotoSet
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.errors import require
+from landmarks_tf.evaluation.metrics import calibration_error
+from landmarks_tf.evaluation.metrics import describe_metrics
+from landmarks_tf.evaluation.metrics import evaluate_probabilities
+from landmarks_tf.names import printable
 from landmarks_tf.recipes import RECIPES
-from landmarks_tf.config import TrainConfig
+from landmarks_tf.samples import sample_set
 
 if TYPE_CHECKING:
     import keras
@@ -127,7 +129,7 @@ def main(arguments: list[str]) -> int:
 
 
 def train(
-    listing: Catalog,
+    listing: PhotoSet,
     run_dir: Path,
     output_dir: Path,
     options: TrainConfig,
@@ -162,9 +164,9 @@ def is_trained(run_dir: Path) -> bool:
     if not (run_dir / run_folder.CHECKPOINTS).exists():
         return False  # without the seconds that Keras takes
     command_line.load_tensorflow(shares_gpus=True)
-    from landmarks_tf import checkpoints
+    from landmarks_tf.training.checkpoint import load_progress
 
-    return checkpoints.load_progress(run_dir / run_folder.CHECKPOINTS).is_over
+    return load_progress(run_dir / run_folder.CHECKPOINTS).is_over
 
 
 def how_to_go_on(run_dir: Path, place: hosting.Place | None) -> str:
@@ -198,27 +200,27 @@ def find_place(options: TrainConfig) -> hosting.Place | None:
     return None
 
 
-def list_data() -> Catalog:
+def list_data() -> PhotoSet:
     """Lists the data folder, drawing one where none is given, and tells of it."""
     if _DATA_DIR.value is None:
         print(
             "no --data_dir: drawing a sample set (once), as the recipe quickstart has",
             flush=True,
         )
-        data_dir = sample_data.load_sample_set()
+        data_dir = sample_set.load_sample_set()
     else:
         data_dir = Path(_DATA_DIR.value)
-    listing = catalog.load_catalog(data_dir)
+    listing = photo_set.load_catalog(data_dir)
     print(f"{data_dir}: {len(listing.class_names)} classes", flush=True)
     ignored = listing.visible_ignored()
     if ignored:
         count, first = len(ignored), ignored[0]
         text = f"ignored {count} that are no photos of a class, the first: {first}"
-        print(wording.printable(text))
+        print(printable(text))
     return listing
 
 
-def split_data(listing: Catalog, run_dir: Path, options: TrainConfig) -> Catalog:
+def split_data(listing: PhotoSet, run_dir: Path, options: TrainConfig) -> PhotoSet:
     """Divides the readable photos, or takes the division of the run resumed."""
     split_path = run_dir / run_folder.SPLIT
     labels_path = run_dir / run_folder.LABELS
@@ -226,7 +228,7 @@ def split_data(listing: Catalog, run_dir: Path, options: TrainConfig) -> Catalog
         new = split_file.find_new(split_path, listing)
         if new:
             text = f"left out {len(new)} photos that are new, the first: {new[0]}"
-            print(wording.printable(text))
+            print(printable(text))
         class_names = run_folder.load_class_names(labels_path)
         return split_file.load_split(split_path, class_names, listing.data_dir)
     photos, hashes, left_out = dividing.divide(listing, options)
@@ -236,11 +238,11 @@ def split_data(listing: Catalog, run_dir: Path, options: TrainConfig) -> Catalog
     return photos
 
 
-def fit(photos: Catalog, run_dir: Path, options: TrainConfig) -> "keras.Model":
+def fit(photos: PhotoSet, run_dir: Path, options: TrainConfig) -> "keras.Model":
     """Trains, and writes the history."""
-    from landmarks_tf import distribution
     from landmarks_tf import plots
-    from landmarks_tf import training
+    from landmarks_tf.training import distribution
+    from landmarks_tf.training import fit
 
     kinds = {"scratch": fitting.fit_scratch, "transfer": fitting.fit_transfer}
     devices = distribution.list_devices() if _DISTRIBUTION.value == "auto" else []
@@ -253,9 +255,9 @@ def fit(photos: Catalog, run_dir: Path, options: TrainConfig) -> "keras.Model":
         model, progress = kinds[options.model](photos, run_dir, options)
     if len(devices) > 1:
         model = distribution.to_one_device(model)
-    training.write_history(run_dir / run_folder.HISTORY, progress.history)
+    fit.write_history(run_dir / run_folder.HISTORY, progress.history)
     plots.write_curves(run_dir / run_folder.CURVES, progress.history)
-    record = training.describe_progress(progress, len(photos.splits["train"]))
+    record = fit.describe_progress(progress, len(photos.splits["train"]))
     run_folder.write_metrics(
         run_dir, environment=run_folder.environment(), training=record
     )
@@ -270,7 +272,7 @@ def fit(photos: Catalog, run_dir: Path, options: TrainConfig) -> "keras.Model":
 def fit_share(place: hosting.Place, output_dir: Path, options: TrainConfig) -> None:
     """Trains as one of several hosts, from what the first one has written."""
     run_dir = run_folder.unfinished_dir(output_dir)
-    data_dir = Path(_DATA_DIR.value or sample_data.load_sample_set())
+    data_dir = Path(_DATA_DIR.value or sample_set.load_sample_set())
     with hosting.meeting(place, options) as hosts:
         wanted = "a folder that all hosts see, with the run that the first host began"
         require(run_dir.is_dir(), "output_dir", wanted, output_dir)
@@ -288,17 +290,17 @@ def fit_share(place: hosting.Place, output_dir: Path, options: TrainConfig) -> N
 
 
 def calibrate(
-    model: "keras.Model", photos: Catalog, run_dir: Path, options: TrainConfig
+    model: "keras.Model", photos: PhotoSet, run_dir: Path, options: TrainConfig
 ) -> "dict[str, np.ndarray]":
     """Makes the model as sure as validation allows, and writes it.
 
     Returns:
         its probabilities for the photos of validation and test.
     """
-    from landmarks_tf import calibration
-    from landmarks_tf import models
+    from landmarks_tf.evaluation import calibration
+    from landmarks_tf.models import networks
 
-    network = models.build_logits_model(model)
+    network = networks.build_logits_model(model)
     logits = {
         name: fitting.answer(network, photos, name, options)
         for name in ("validation", "test")
@@ -306,7 +308,7 @@ def calibrate(
     temperature = calibration.fit_temperature(
         logits["validation"], photos.labels("validation")
     )
-    models.divide_logits(model, temperature)
+    networks.divide_logits(model, temperature)
     model.save(run_dir / run_folder.MODEL)
     before, after = (
         {
@@ -318,7 +320,7 @@ def calibrate(
     record: dict[str, Any] = {"temperature": temperature}
     for name in before:
         errors = [
-            evaluation.calibration_error(rows[name], photos.labels(name))
+            calibration_error(rows[name], photos.labels(name))
             for rows in (before, after)
         ]
         record[name] = dict(zip(("error_before", "error_after"), errors))
@@ -335,7 +337,7 @@ def calibrate(
 def evaluate(
     model: "keras.Model",
     answers: "dict[str, np.ndarray]",
-    photos: Catalog,
+    photos: PhotoSet,
     run_dir: Path,
     options: TrainConfig,
 ) -> float:
@@ -348,34 +350,32 @@ def evaluate(
         run_dir: of the run.
         options: of the run.
     """
-    from landmarks_tf import models
+    from landmarks_tf.models import networks
 
     def measure(what: str, section: str, name: str, rows: "np.ndarray") -> dict:
-        metrics = evaluation.evaluate_probabilities(
-            rows, photos.labels(name), photos.class_names
-        )
+        metrics = evaluate_probabilities(rows, photos.labels(name), photos.class_names)
         run_folder.write_metrics(run_dir, **{section: metrics})
-        print(f"{what}: {evaluation.describe_metrics(metrics)}", flush=True)
+        print(f"{what}: {describe_metrics(metrics)}", flush=True)
         return metrics
 
     for name, rows in answers.items():
         metrics = measure(name, name, name, rows)
     size = options.epoch_sizes[-1]
     if options.model == "scratch" and size != options.image_size:
-        small = models.without_shrinking(model, (size, size))
+        small = networks.without_shrinking(model, (size, size))
         rows = fitting.answer(small, photos, "test", options)
         what = f"test at the training's {size} pixels"
         measure(what, "test_at_training_size", "test", rows)
     return metrics["top1"]
 
 
-def show_answer(output_dir: Path, photos: Catalog) -> None:
+def show_answer(output_dir: Path, photos: PhotoSet) -> None:
     """Asks the run about one test photo, as predict.py would."""
-    from landmarks_tf import prediction
+    from landmarks_tf.inference import loading
 
     photo = photos.absolute_paths("test")[0]
     with command_line.quiet_stderr():
-        classifier = prediction.load_classifier(output_dir)
+        classifier = loading.load_classifier(output_dir)
         landmarks = classifier.predict_landmarks(photo)
     print(f"run folder: {output_dir}")
     write = answering.make_writer("table", [photo], classifier.names, len(landmarks))

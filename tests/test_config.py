@@ -4,9 +4,9 @@ import re
 import pytest
 from absl import flags
 
-from landmarks_tf.errors import InvalidInput
 from landmarks_tf.config import ExportConfig
 from landmarks_tf.config import TrainConfig
+from landmarks_tf.errors import InvalidInput
 from landmarks_tf.recipes import RECIPES
 
 CHOICES = [f.name for f in dataclasses.fields(TrainConfig) if f.metadata["choices"]]

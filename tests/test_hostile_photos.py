@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from photo_corpus import CORPUS
-from test_browser_page import cleared_away  # noqa: F401
-from test_browser_page import pytestmark  # noqa: F401
+from page_parts import cleared_away  # noqa: F401
+from page_parts import pytestmark  # noqa: F401
 
-from landmarks_tf import graph_inspection
-from landmarks_tf import graph_preprocessing
-from landmarks_tf import inspection
-from landmarks_tf import pipeline
-from landmarks_tf.catalog import load_catalog
-from landmarks_tf.classifier import Classifier
+from landmarks_tf.data import file_check
+from landmarks_tf.data import pipeline
+from landmarks_tf.data import tf_check
+from landmarks_tf.data import tf_image
+from landmarks_tf.data.photo_set import load_catalog
 from landmarks_tf.errors import InvalidInput
+from landmarks_tf.inference.classifier import Classifier
 
 NUM_PHOTOS = 2000
 SIZE = (32, 32)
@@ -83,7 +83,7 @@ def problems(hostile):
     found = {}
     for photo in hostile.all_photos():
         path = str(hostile.data_dir / photo.path)
-        found[photo.path] = watched(inspection.inspect_photo, path).problem
+        found[photo.path] = watched(file_check.inspect_photo, path).problem
     return found
 
 
@@ -111,7 +111,7 @@ def test_a_check_names_the_damaged_ones(problems):
 
 def test_what_is_left_can_be_trained_on(hostile, problems):
     readable = hostile.without({path for path in problems if problems[path]})
-    unreadable = graph_inspection.find_unreadable(readable)
+    unreadable = tf_check.find_unreadable(readable)
     left = readable.without(unreadable)
     count = 0
     for images, _ in pipeline.make_dataset(left, "train", SIZE, 32):
@@ -122,7 +122,7 @@ def test_what_is_left_can_be_trained_on(hostile, problems):
 
 def test_the_bytes_signature_raises_and_nothing_worse(hostile):
     read = tf.function(
-        lambda contents: graph_preprocessing.preprocess(contents, SIZE),
+        lambda contents: tf_image.preprocess(contents, SIZE),
         input_signature=[tf.TensorSpec([], tf.string)],
     )
     for path in hostile.absolute_paths("train"):
@@ -153,7 +153,7 @@ def test_they_are_answered_or_named(hostile, problems):
 
 def test_the_server_answers_or_names_them(hostile, problems):
     server = pytest.importorskip(
-        "landmarks_tf.server", reason='needs pip install -e ".[app]"'
+        "landmarks_tf.inference.web", reason='needs pip install -e ".[app]"'
     )
     testclient = pytest.importorskip("fastapi.testclient")
     app = server.build_app(Classifier(("bright", "dark"), SIZE, brightness), "hostile")

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from landmarks_tf import graph_preprocessing
-from landmarks_tf import graph_resizing
-from landmarks_tf import split
-from landmarks_tf.catalog import load_catalog
-from landmarks_tf.inspection import group_duplicates
-from landmarks_tf.inspection import inspect_photos
-from landmarks_tf.preprocessing import load_pixels
+from landmarks_tf.data import split
+from landmarks_tf.data import tf_image
+from landmarks_tf.data.file_check import group_duplicates
+from landmarks_tf.data.file_check import inspect_photos
+from landmarks_tf.data.photo import load_pixels
+from landmarks_tf.data.photo_set import load_catalog
+from landmarks_tf.export import tf_resize
 
 SHARED = Path(__file__).parents[2] / "shared"
 pytestmark = pytest.mark.skipif(
@@ -52,8 +52,8 @@ def test_a_picture_in_train_and_test_is_found_and_not_trained_on(photos):
 @pytest.mark.parametrize("image_size", [(224, 224), (288, 288), (800, 800)])
 def test_a_server_sees_real_photos_as_the_definition_does(photos, image_size):
     preprocess = tf.function(
-        lambda contents: graph_resizing.resize_exactly(
-            graph_preprocessing.decode(contents), image_size
+        lambda contents: tf_resize.resize_exactly(
+            tf_image.decode(contents), image_size
         ),
         input_signature=[tf.TensorSpec([], tf.string)],
     )
@@ -65,7 +65,7 @@ def test_a_server_sees_real_photos_as_the_definition_does(photos, image_size):
 @pytest.mark.parametrize("image_size", [(224, 224), (800, 800)])
 def test_both_halves_of_preprocessing_agree_on_real_photos(photos, image_size):
     preprocess = tf.function(
-        lambda contents: graph_preprocessing.preprocess(contents, image_size),
+        lambda contents: tf_image.preprocess(contents, image_size),
         input_signature=[tf.TensorSpec([], tf.string)],
     )
     for path in photos.absolute_paths("test")[::25]:

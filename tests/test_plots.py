@@ -6,8 +6,8 @@ import pytest
 from conftest import Page
 from PIL import Image
 
-from landmarks_tf import evaluation
 from landmarks_tf import plots
+from landmarks_tf.evaluation.metrics import calibration_bins
 
 BLUE, RED = "#3b75af", "#b3261e"
 
@@ -73,7 +73,7 @@ def test_a_chart_is_one_safe_element_and_the_same_each_time():
 
 def test_reliability_has_a_bar_for_each_bin_with_photos():
     probabilities = np.array([[0.95, 0.05], [0.95, 0.05], [0.6, 0.4]])
-    counts, _, accuracies = evaluation.calibration_bins(probabilities, [0, 1, 0])
+    counts, _, accuracies = calibration_bins(probabilities, [0, 1, 0])
     svg = plots.draw_reliability(counts, accuracies)
     heights = [height for _, height in sorted(bars(svg, BLUE)) if height]
     # The one photo that is 60 % sure is right, as is one of two that are 95 % sure.

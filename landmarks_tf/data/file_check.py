@@ -1,0 +1,172 @@
+"""What one photo file is: read once, with Pillow.
+
+Owns the reading of a file for the check of a data folder. Does not judge a folder
+(`data_check`). No TensorFlow.
+"""
+
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import asdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import PIL
+from PIL import Image
+
+from landmarks_tf.data import duplicates
+from landmarks_tf.data.cache import Passing
+from landmarks_tf.data.cache import map_files
+from landmarks_tf.data.photo import MAX_PIXELS
+from landmarks_tf.data.photo import read_orientation
+from landmarks_tf.data.photo import read_photo
+from landmarks_tf.data.photo import require_file
+from landmarks_tf.data.photo import unsupported_format
+from landmarks_tf.errors import InvalidInput
+
+# A change of what is found out about a file needs another number.
+_QUESTION = f"inspection 1, Pillow {PIL.__version__}"
+_HEADER_BYTES = 32
+_SUFFIXES = {
+    "JPEG": (".jpg", ".jpeg"),
+    "MPO": (".jpg", ".jpeg"),
+    "PNG": (".png",),
+    "WEBP": (".webp",),
+    "GIF": (".gif",),
+    "BMP": (".bmp",),
+}
+
+
+@dataclass(frozen=True)
+class FileCheck:
+    """What was found out about one file.
+
+    Attributes:
+        problem: why it cannot be read as a photo, in a few words; empty if it can.
+        sha256: of its bytes, in hexadecimal; empty if they cannot be read.
+        perceptual_hash: see `duplicates`, in hexadecimal; empty if there is none.
+        width: in pixels, upright; 0 if it cannot be read.
+        height: likewise.
+        conversions: what this program sees to and others pass over in silence, such
+            as an EXIF orientation.
+    """
+
+    problem: str = ""
+    sha256: str = ""
+    perceptual_hash: str = ""
+    width: int = 0
+    height: int = 0
+    conversions: tuple[str, ...] = ()
+
+
+def inspect_photos(
+    data_dir: Path,
+    paths: Sequence[str],
+    max_pixels: int = MAX_PIXELS,
+    database: Path | None = None,
+) -> Iterator[FileCheck]:
+    """Reads photos in parallel, or takes what is remembered of unchanged ones.
+
+    Args:
+        data_dir: folder that the paths are relative to.
+        paths: the files.
+        max_pixels: a photo of more is not decoded; that is its problem.
+        database: see `map_files`.
+
+    Yields:
+        an inspection for each path, in order.
+    """
+    ask = functools.partial(_ask, max_pixels=max_pixels)
+    files = [os.path.join(data_dir, path) for path in paths]
+    question = f"{_QUESTION}, {max_pixels} pixels"
+    for answer in map_files(ask, files, question, database):
+        record = json.loads(answer)
+        yield FileCheck(**record | {"conversions": tuple(record["conversions"])})
+
+
+def group_duplicates(inspections: Mapping[str, FileCheck]) -> list[list[str]]:
+    """Returns groups of paths that show the same picture, see `duplicates`."""
+    readable = {path: i for path, i in inspections.items() if not i.problem}
+    groups = duplicates.group_duplicates(
+        [inspection.sha256 for inspection in readable.values()],
+        [bytes.fromhex(i.perceptual_hash) for i in readable.values()],
+    )
+    paths = list(readable)
+    return [[paths[index] for index in group] for group in groups]
+
+
+def inspect_photo(path: str, max_pixels: int = MAX_PIXELS) -> FileCheck:
+    """Reads one photo.
+
+    Raises:
+        OSError: if the file cannot be read.
+    """
+    try:
+        require_file(Path(path))
+    except InvalidInput as error:
+        return FileCheck(str(error))
+    with open(path, "rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(0)
+        header = file.read(_HEADER_BYTES)
+        file.seek(0)
+        try:
+            image, upright = read_photo(file, max_pixels)
+        except InvalidInput as error:
+            return FileCheck(str(error), sha256)
+        conversions = tuple(_conversions(image, header, os.path.splitext(path)[1]))
+    perceptual_hash = duplicates.perceptual_hash(upright).hex()
+    return FileCheck("", sha256, perceptual_hash, *upright.size, conversions)
+
+
+def find_format(path: str) -> str:
+    """Says what a file is that is not named as a photo; reads no more than its header.
+
+    Returns:
+        a format that is read, such as "JPEG"; why it is not; or nothing for no photo.
+    """
+    try:
+        require_file(Path(path))
+        with open(path, "rb") as file:
+            reason = unsupported_format(file.read(_HEADER_BYTES))
+        if reason:
+            return reason
+        with Image.open(path, formats=[f for f in _SUFFIXES if f != "MPO"]) as image:
+            return str(image.format)
+    except Exception:  # Pillow raises all kinds for what is no photo
+        return ""
+
+
+def _ask(path: str, max_pixels: int) -> str:
+    try:
+        return json.dumps(asdict(inspect_photo(path, max_pixels)))
+    except FileNotFoundError:
+        problem = "dangling link" if os.path.islink(path) else "no such file"
+    except OSError as error:
+        problem = (error.strerror or str(error)).lower()
+    return Passing(json.dumps(asdict(FileCheck(problem))))
+
+
+def _conversions(image: Image.Image, header: bytes, suffix: str) -> Iterator[str]:
+    """Names what is done to a loaded photo beyond decoding it."""
+    orientation = read_orientation(image)
+    if orientation != 1:
+        yield f"EXIF orientation {orientation}"
+    if image.mode == "CMYK":
+        yield "CMYK"
+    elif image.mode in ("1", "L", "LA"):
+        yield "greyscale"
+    elif image.mode in ("P", "PA") and image.format != "GIF":
+        yield "palette"
+    if image.format == "PNG" and header[24] == 16:  # the bit depth
+        yield "16-bit"
+    if image.has_transparency_data:
+        yield "transparent"
+    if getattr(image, "is_animated", False) and image.format != "MPO":
+        yield "animated"
+    if suffix.lower() not in _SUFFIXES[str(image.format)]:
+        yield f"{image.format} content in a file named {suffix.lower()}"

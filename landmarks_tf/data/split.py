@@ -1,0 +1,176 @@
+"""Which photo is for training, which for validation and which for testing.
+
+Owns the stratified split. Reads no files (`split_file`); no TensorFlow.
+"""
+
+import functools
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import replace
+
+from landmarks_tf.data.photo_set import Photo
+from landmarks_tf.data.photo_set import PhotoSet
+from landmarks_tf.errors import InvalidInput
+
+SPLITS = ("train", "validation", "test")
+
+
+def split_catalog(
+    catalog: PhotoSet,
+    hashes: Mapping[str, str],
+    validation_fraction: float,
+    test_fraction: float,
+    seed: int,
+    groups: Iterable[Collection[str]] = (),
+    earlier: Mapping[str, str] | None = None,
+) -> tuple[PhotoSet, dict[str, str]]:
+    """Divides the training photos: a test split where there is none, a validation.
+
+    Content and seed decide, not names or order. Each class gives its share to within
+    one photo or, where it has groups, to within the largest of them.
+
+    Args:
+        catalog: with the splits `train` and `test`.
+        hashes: content hash by path, see `split_file.hash_photos`.
+        validation_fraction: of the training photos, after the test photos are out.
+        test_fraction: of all photos; used only where `test` is empty.
+        seed: another seed, another split.
+        groups: of paths that show the same picture and must not be divided.
+        earlier: split by content hash, see `split_file.load_earlier`: these photos
+            stay there.
+
+    Returns:
+        the catalog with the splits `train`, `validation` and `test`, and the reason by
+        path of the photos in none, because they show what another split holds.
+
+    Raises:
+        InvalidInput: if there are too few photos to divide.
+    """
+    unit_of = {path: unit for unit, paths in enumerate(groups) for path in paths}
+    fixed, left_out = _fix(catalog, hashes, unit_of, earlier or {})
+    rest = catalog.without(left_out)
+
+    def draw(salt: str, photo: Photo) -> tuple[str, str]:
+        key = f"{salt} {seed} {hashes[photo.path]}"
+        return hashlib.sha256(key.encode()).hexdigest(), photo.path
+
+    train, test = rest.splits["train"], rest.splits["test"]
+    held_out = {}
+    for name, fraction in (
+        ("test", test_fraction),
+        ("validation", validation_fraction),
+    ):
+        if name == "test" and test:
+            continue
+        drawn = sorted(train, key=functools.partial(draw, name))
+        chosen = _hold_out(drawn, fraction, name, unit_of, fixed)
+        held_out[name] = tuple(photo for photo in train if photo in chosen)
+        train = tuple(photo for photo in train if photo not in chosen)
+    splits = {"train": train, "test": test} | held_out
+    return replace(rest, splits={name: splits[name] for name in SPLITS}), left_out
+
+
+def _fix(
+    catalog: PhotoSet,
+    hashes: Mapping[str, str],
+    unit_of: Mapping[str, int],
+    earlier: Mapping[str, str],
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Returns the split of training photos that have no choice, and who has no place.
+
+    Where the test photos are given, what shows the same picture has no place. Else a
+    photo stays in its earlier split, and new ones join those they are alike with.
+    """
+    test = catalog.splits["test"]
+    tested: dict[object, str] = {}
+    for photo in test:
+        tested[hashes[photo.path]] = photo.path
+        tested[unit_of.get(photo.path, photo.path)] = photo.path
+    fixed, left_out = {}, {}
+    splits_of_unit: dict[int, set[str]] = {}
+    for photo in catalog.splits["train"]:
+        unit = unit_of.get(photo.path)
+        same = tested.get(hashes[photo.path]) or tested.get(unit)
+        place = earlier.get(hashes[photo.path])
+        if same:
+            left_out[photo.path] = f"the same picture as {same}"
+        elif place and not (test and place == "test"):
+            fixed[photo.path] = place
+            if unit is not None:
+                splits_of_unit.setdefault(unit, set()).add(place)
+    for photo in catalog.splits["train"]:
+        places = splits_of_unit.get(unit_of.get(photo.path, -1), set())
+        if photo.path in fixed or photo.path in left_out or not places:
+            continue
+        if len(places) == 1:
+            (fixed[photo.path],) = places
+        else:
+            names = " and ".join(sorted(places))
+            left_out[photo.path] = f"the same picture as photos of {names}"
+    return fixed, left_out
+
+
+def _hold_out(
+    photos: Sequence[Photo],
+    fraction: float,
+    name: str,
+    unit_of: Mapping[str, int],
+    fixed: Mapping[str, str],
+) -> set[Photo]:
+    """Returns a `fraction` of each class, the first in order, groups undivided."""
+    counts = Counter(photo.label for photo in photos)
+    left = Counter(_allocate(counts, fraction))
+    held_out = {photo for photo in photos if fixed.get(photo.path) == name}
+    left.subtract(photo.label for photo in held_out)
+    units: dict[object, list[Photo]] = {}
+    for photo in photos:
+        if photo.path not in fixed:
+            units.setdefault(unit_of.get(photo.path, photo.path), []).append(photo)
+    for unit in units.values():
+        wanted = Counter(photo.label for photo in unit)
+        if all(left[label] >= count for label, count in wanted.items()):
+            left.subtract(wanted)
+            held_out.update(unit)
+    if not held_out:
+        # Only groups are there, each larger than a share.
+        held_out.update(_first_spare(units.values(), counts))
+    if not held_out:
+        raise InvalidInput(f"too few different photos to hold any out for {name}")
+    return held_out
+
+
+def _first_spare(
+    units: Iterable[list[Photo]], counts: Mapping[int, int]
+) -> list[Photo]:
+    """Returns the first group without which every class has a photo left."""
+    for unit in units:
+        wanted = Counter(photo.label for photo in unit)
+        if all(counts[label] > count for label, count in wanted.items()):
+            return unit
+    return []
+
+
+def _allocate(counts: Mapping[int, int], fraction: float) -> dict[int, int]:
+    """Divides floor(fraction of all), at least 1, over the classes.
+
+    Largest remainders (Hamilton's method), so that each class gives its share to
+    within one photo; every class keeps at least one.
+    """
+    # The epsilon keeps 0.29 * 100 = 28.999999999999996 from losing a photo.
+    total = max(1, math.floor(sum(counts.values()) * fraction + 1e-9))
+    shares = {
+        label: min(math.floor(count * fraction), count - 1)
+        for label, count in counts.items()
+    }
+    by_remainder = sorted(
+        (label for label, count in counts.items() if shares[label] < count - 1),
+        key=lambda label: (shares[label] - counts[label] * fraction, label),
+    )
+    for label in by_remainder[: total - sum(shares.values())]:
+        shares[label] += 1
+    return shares

@@ -1,0 +1,107 @@
+"""What a frozen backbone sees in photos, computed once and kept.
+
+Owns the memory of features, keyed by all that they depend on. Does not own the backbone
+(`models`) nor the reading of photos (`pipeline`).
+"""
+
+import contextlib
+import hashlib
+import inspect
+import os
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from landmarks_tf.data import augment
+from landmarks_tf.data import tf_image
+from landmarks_tf.data.cache import cache_dir
+from landmarks_tf.data.cache import connect
+from landmarks_tf.data.cache import look_up
+from landmarks_tf.data.cache import remember
+from landmarks_tf.models import backbones
+from landmarks_tf.models import networks
+
+_SCHEMA = "features (key BLOB PRIMARY KEY, vector BLOB)"
+
+
+def extract_features(
+    extractor: keras.Model,
+    contents: Sequence[str],
+    make_images: Callable[[list[int]], Iterable[tuple[tf.Tensor, tf.Tensor]]],
+    database: Path | None = None,
+    progress: Callable[[int], object] = lambda num_photos: None,
+) -> np.ndarray:
+    """Passes each photo through a network once, or takes what an earlier run kept.
+
+    Args:
+        extractor: from images to features `[batch, num_features]`.
+        contents: for each photo a hash of its bytes.
+        make_images: from the indices of photos to batches of the contract's images, in
+            the same order, each with something else.
+        database: file of the memory; default: in the user's cache folder.
+        progress: called with the number of photos that were just done.
+
+    Returns:
+        float32 `[num_photos, num_features]`, in the order of `contents`.
+    """
+    digest = digest_extractor(extractor)
+    keys = [hashlib.sha256(digest + c.encode()).digest() for c in contents]
+    vectors: dict[bytes, bytes] = {}
+    database = database or cache_dir() / "features.sqlite"
+    with contextlib.closing(connect(database, _SCHEMA)) as table:
+        for key in keys:
+            query = "SELECT vector FROM features WHERE key = ?"
+            if row := look_up(table, query, (key,)):
+                vectors[key] = row[0]
+        missing = [index for index, key in enumerate(keys) if key not in vectors]
+        progress(len(keys) - len(missing))
+        rows = _compute(
+            extractor, make_images, [keys[index] for index in missing], missing
+        )
+        for batch in rows:
+            remember(table, "features", batch)
+            vectors.update(batch)
+            progress(len(batch))
+    flat = b"".join(vectors[key] for key in keys)
+    return np.frombuffer(flat, np.float32).reshape(len(keys), -1)
+
+
+def digest_extractor(extractor: keras.Model) -> bytes:
+    """Returns a digest of all that features depend on besides a photo's bytes.
+
+    These are the network's name and input, each of its weights, the code that builds
+    it and that which prepares its images, and the versions of the libraries below.
+    """
+    digest = hashlib.sha256()
+    # oneDNN computes the same in another order.
+    onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS")
+    versions = keras.__version__, tf.__version__
+    facts = [extractor.name, extractor.input_shape, versions, onednn]
+    digest.update(repr(facts).encode())
+    for source in (backbones, networks, tf_image, augment):
+        digest.update(inspect.getsource(source).encode())
+    for weight in extractor.weights:
+        digest.update(f"{weight.shape} {weight.dtype}".encode())
+        digest.update(np.asarray(weight).tobytes())
+    return digest.digest()
+
+
+def _compute(
+    extractor: keras.Model,
+    make_images: Callable[[list[int]], Iterable[tuple[tf.Tensor, tf.Tensor]]],
+    keys: Sequence[bytes],
+    indices: list[int],
+) -> Iterator[list[tuple[bytes, bytes]]]:
+    """Yields for each batch its keys with their vectors."""
+    if not indices:
+        return
+    left = iter(keys)
+    for images, _ in make_images(indices):
+        vectors = extractor.predict_on_batch(images).astype(np.float32)
+        yield [(next(left), vector.tobytes()) for vector in vectors]

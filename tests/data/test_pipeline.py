@@ -1,0 +1,185 @@
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from landmarks_tf.config import TrainConfig
+from landmarks_tf.data import pipeline
+from landmarks_tf.data import tf_image
+from landmarks_tf.data.photo import load_images
+from landmarks_tf.data.photo_set import load_catalog
+from landmarks_tf.data.pixels import DiskCache
+from landmarks_tf.data.pixels import MemoryCache
+
+SIZE = 64
+OPTIONS = TrainConfig(image_size=SIZE, batch_size=8, epochs=3, seed=5)
+
+
+@pytest.fixture
+def photos(colored_dir):
+    """37 training photos, 15 test photos: neither is a whole number of batches."""
+    return load_catalog(colored_dir)
+
+
+def read(dataset):
+    images, labels = zip(*dataset.as_numpy_iterator())
+    return np.concatenate(images), np.concatenate(labels)
+
+
+def test_batches_are_as_the_contract_says(photos):
+    dataset = pipeline.make_dataset(photos, "test", (SIZE, 96), 8)
+    assert dataset.element_spec == (
+        tf.TensorSpec((None, SIZE, 96, 3), tf.float32),
+        tf.TensorSpec((None,), tf.int32),
+    )
+    images, labels = next(dataset.as_numpy_iterator())
+    assert images.shape == (8, SIZE, 96, 3)
+    assert 0 <= images.min() < images.max() <= 1
+    assert labels.dtype == np.int32
+
+
+def test_evaluation_sees_every_image_once_and_in_order(photos):
+    dataset = pipeline.make_dataset(photos, "test", SIZE, 8)
+    images, labels = read(dataset)
+    assert [len(batch) for _, batch in dataset] == [8, 7]
+    assert labels.tolist() == photos.labels("test")
+    expected = load_images(photos.absolute_paths("test"), SIZE)
+    assert np.abs(images - expected).mean() * 255 < 0.5
+
+
+def test_an_epoch_sees_every_image_once_in_an_order_of_its_own(photos):
+    dataset = pipeline.make_training_dataset(photos, OPTIONS)
+    assert len(dataset) == 3 * 5
+    images, labels = read(dataset)
+    epochs = [images[start : start + 37] for start in (0, 37, 74)]
+    sums = [epoch.sum(axis=(1, 2, 3)) for epoch in epochs]
+    np.testing.assert_allclose(np.sort(sums[0]), np.sort(sums[1]))
+    assert len(np.unique(sums[0])) == 37
+    assert not np.array_equal(sums[0], sums[1])
+    assert not np.array_equal(sums[1], sums[2])
+    assert not np.array_equal(labels[:37], np.sort(labels[:37]))
+
+
+def test_order_depends_on_the_seed_alone(photos):
+    labels = read(pipeline.make_training_dataset(photos, OPTIONS))[1]
+    keras.utils.set_random_seed(0)
+    again = read(pipeline.make_training_dataset(photos, OPTIONS))[1]
+    other = TrainConfig(image_size=SIZE, batch_size=8, epochs=3, seed=6)
+    assert np.array_equal(labels, again)
+    assert not np.array_equal(
+        labels, read(pipeline.make_training_dataset(photos, other))[1]
+    )
+
+
+def test_a_resumed_run_sees_what_an_unbroken_one_would(photos):
+    whole = read(pipeline.make_training_dataset(photos, OPTIONS))
+    rest = read(pipeline.make_training_dataset(photos, OPTIONS, initial_epoch=2))
+    for unbroken, resumed in zip(whole, rest):
+        assert np.array_equal(unbroken[74:], resumed)
+
+
+@pytest.fixture(params=["memory", "disk"])
+def cache(request, tmp_path):
+    return MemoryCache() if request.param == "memory" else DiskCache(tmp_path)
+
+
+@pytest.mark.parametrize("augmentation", ["none", "crop_flip_color"])
+def test_keeping_images_changes_nothing(photos, cache, augmentation):
+    options = dataclasses.replace(OPTIONS, augmentation=augmentation)
+    fresh = read(pipeline.make_training_dataset(photos, options))
+    kept = read(pipeline.make_training_dataset(photos, options, cache=cache))
+    for one, other in zip(kept, fresh):
+        assert np.array_equal(one, other)
+
+
+def test_kept_images_are_decoded_once(photos, cache, monkeypatch):
+    decoded = []
+    decode = tf_image.preprocess
+
+    def count(contents, image_size):
+        tf.py_function(lambda: decoded.append(1), [], [])
+        return decode(contents, image_size)
+
+    monkeypatch.setattr(tf_image, "preprocess", count)
+    read(pipeline.make_training_dataset(photos, OPTIONS, cache=cache))
+    assert len(decoded) == 37
+    evaluation = pipeline.make_dataset(photos, "test", SIZE, 8, cache)
+    first, second = read(evaluation), read(evaluation)
+    assert np.array_equal(first[0], second[0])
+    assert len(decoded) == 37 + 15
+
+
+def test_views_of_an_image_differ_in_each_epoch(photos):
+    options = dataclasses.replace(OPTIONS, augmentation="crop_flip_color")
+    photos = dataclasses.replace(
+        photos, splits=photos.splits | {"train": photos.splits["train"][:1]}
+    )
+    images = read(pipeline.make_training_dataset(photos, options))[0]
+    assert len(images) == 3
+    assert not np.array_equal(images[0], images[1])
+    assert not np.array_equal(images[1], images[2])
+
+
+@pytest.mark.parametrize(
+    ("network_size", "augmentation"),
+    [(0, "none"), (64, "none"), (64, "crop_flip_color")],
+)
+def test_training_shows_images_of_its_own_size(photos, network_size, augmentation):
+    options = dataclasses.replace(
+        OPTIONS,
+        image_size=256,
+        network_size=network_size,
+        augmentation=augmentation,
+    )
+    images, labels = next(iter(pipeline.make_training_dataset(photos, options)))
+    size = network_size or 256
+    assert images.shape == (8, size, size, 3)
+    assert 0 <= images.numpy().min() < images.numpy().max() <= 1
+    assert labels.dtype == tf.int32
+
+
+def test_photos_are_mixed_in_all_epochs_but_the_last(photos):
+    options = dataclasses.replace(OPTIONS, mixing="cutmix_mixup")
+    assert options.num_mixed_epochs == 3
+    options = dataclasses.replace(options, epochs=5)
+    assert options.num_mixed_epochs == 4
+    images, targets = read(pipeline.make_training_dataset(photos, options))
+    assert targets.shape == (5 * 37, 3) and targets.dtype == np.float32
+    np.testing.assert_allclose(targets.sum(axis=1), 1, atol=1e-5)
+    is_whole = targets.max(axis=1) == 1
+    assert is_whole[4 * 37 :].all() and not is_whole[: 4 * 37].all()
+    rest = read(pipeline.make_training_dataset(photos, options, initial_epoch=3))
+    assert np.array_equal(images[3 * 37 :], rest[0])
+    assert np.array_equal(targets[3 * 37 :], rest[1])
+
+
+def test_each_epoch_shows_images_of_its_size(photos):
+    options = dataclasses.replace(
+        OPTIONS,
+        image_size=128,
+        training_sizes=(64, 128, 96),
+        augmentation="crop_flip_color",
+    )
+    dataset = pipeline.make_training_dataset(photos, options)
+    assert dataset.element_spec[0].shape == (None, None, None, 3)
+    shapes = [images.shape[1:3] for images, _ in dataset]
+    assert shapes == [(64, 64)] * 5 + [(128, 128)] * 5 + [(96, 96)] * 5
+
+
+def test_a_resumed_run_sees_the_views_an_unbroken_one_would(photos):
+    options = dataclasses.replace(OPTIONS, augmentation="crop_flip_color")
+    whole = read(pipeline.make_training_dataset(photos, options))
+    rest = read(pipeline.make_training_dataset(photos, options, initial_epoch=2))
+    for unbroken, resumed in zip(whole, rest):
+        assert np.array_equal(unbroken[74:], resumed)
+
+
+def test_an_epoch_shows_the_features_of_each_photo_once(photos):
+    features = np.arange(37, dtype=np.float32).reshape(37, 1)
+    labels = list(range(37))
+    dataset = pipeline.make_feature_training_dataset(features, labels, OPTIONS)
+    shown, named = read(dataset)
+    assert sorted(named[:37]) == labels
+    assert np.array_equal(shown[:, 0], named)

@@ -1,0 +1,257 @@
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import reject
+from hypothesis import settings
+from hypothesis import strategies
+
+from landmarks_tf.data.photo_set import Photo
+from landmarks_tf.data.photo_set import PhotoSet
+from landmarks_tf.data.split import split_catalog
+from landmarks_tf.errors import InvalidInput
+
+
+def make_catalog(counts, test=()):
+    """A catalogue of files that need not exist; its hashes are its paths."""
+    photos = tuple(
+        Photo(f"train/{label}/{index}.jpg", label)
+        for label, count in enumerate(counts)
+        for index in range(count)
+    )
+    names = tuple(map(str, range(len(counts))))
+    catalog = PhotoSet(Path("data"), names, {"train": photos, "test": tuple(test)})
+    return catalog, {photo.path: photo.path for photo in catalog.all_photos()}
+
+
+def split_in(catalog, hashes, validation, test, seed, **more):
+    """The splits alone, where nothing is left out."""
+    photos, left_out = split_catalog(catalog, hashes, validation, test, seed, **more)
+    assert not left_out
+    return photos.splits
+
+
+def count_labels(photos):
+    return Counter(photo.label for photo in photos)
+
+
+def test_reference_set_gives_4497_and_499():
+    # 50 classes of unequal size, 4,996 photos, and 1,250 test photos.
+    counts = [100 + (label % 7) * 3 - 9 for label in range(49)]
+    counts.append(4996 - sum(counts))
+    test = [Photo(f"test/{index}.jpg", index % 50) for index in range(1250)]
+    catalog, hashes = make_catalog(counts, test)
+    splits = split_in(catalog, hashes, 0.1, 0.2, seed=0)
+    assert {name: len(photos) for name, photos in splits.items()} == {
+        "train": 4497,
+        "validation": 499,
+        "test": 1250,
+    }
+    for label, count in count_labels(splits["validation"]).items():
+        assert abs(count - counts[label] * 0.1) < 1
+
+
+def test_a_folder_without_test_photos_is_split_in_three():
+    catalog, hashes = make_catalog([20, 30])
+    splits = split_in(catalog, hashes, 0.1, 0.2, seed=0)
+    assert count_labels(splits["test"]) == {0: 4, 1: 6}
+    assert count_labels(splits["validation"]) == {0: 2, 1: 2}
+    assert count_labels(splits["train"]) == {0: 14, 1: 22}
+
+
+def test_another_seed_gives_another_split_and_the_same_one_the_same():
+    catalog, hashes = make_catalog([30, 30])
+    first, again, other = (
+        split_in(catalog, hashes, 0.1, 0.2, seed) for seed in (0, 0, 1)
+    )
+    assert first == again
+    assert first["test"] != other["test"]
+
+
+def test_content_decides_not_names_or_order():
+    catalog, hashes = make_catalog([40])
+    renamed = {path: hashes[f"train/0/{39 - i}.jpg"] for i, path in enumerate(hashes)}
+
+    def held_out(own_hashes):
+        splits = split_in(catalog, own_hashes, 0.1, 0.2, seed=3)
+        return {own_hashes[photo.path] for photo in splits["test"]}
+
+    assert held_out(hashes) == held_out(renamed)
+
+
+def test_refuses_too_few_photos():
+    catalog, hashes = make_catalog([1, 1])
+    with pytest.raises(InvalidInput, match="^too few different photos to hold any"):
+        split_catalog(catalog, hashes, 0.1, 0.2, seed=0)
+
+
+@given(
+    strategies.lists(strategies.integers(1, 40), min_size=2, max_size=12),
+    strategies.floats(0.01, 0.6),
+    strategies.integers(0, 5),
+)
+def test_every_photo_is_in_one_split_and_every_class_is_trained(counts, fraction, seed):
+    catalog, hashes = make_catalog(counts, [Photo("test/0.jpg", 0)])
+    if max(counts) == 1:
+        return
+    splits = split_in(catalog, hashes, fraction, 0.5, seed)
+    assert sorted(splits["train"] + splits["validation"]) == sorted(
+        catalog.splits["train"]
+    )
+    assert set(count_labels(splits["train"])) == set(range(len(counts)))
+    is_cramped = any(count * (1 - fraction) < 1 for count in counts)
+    if not is_cramped:
+        wanted = max(1, int(sum(counts) * fraction + 1e-9))
+        assert len(splits["validation"]) == wanted
+
+
+def divide(catalog, hashes, seed, groups):
+    """Divides a catalogue, unless a class of it is too much alike to be divided."""
+    try:
+        return split_catalog(catalog, hashes, 0.1, 0.2, seed, groups)
+    except InvalidInput:
+        reject()
+
+
+@strategies.composite
+def grouped_catalogs(draw):
+    """A catalogue of some classes in which some photos show the same picture."""
+    counts = draw(strategies.lists(strategies.integers(5, 25), min_size=2, max_size=5))
+    test = [
+        Photo(f"test/{index}.jpg", 0)
+        for index in range(draw(strategies.integers(0, 3)))
+    ]
+    catalog, hashes = make_catalog(counts, test)
+    paths = draw(strategies.permutations(sorted(hashes)))
+    groups = []
+    while paths and len(groups) < 6:
+        size = draw(strategies.integers(2, 4))
+        groups.append(paths[:size])
+        paths = paths[size:]
+    return catalog, hashes, groups
+
+
+@settings(deadline=None)
+@given(grouped_catalogs(), strategies.integers(0, 3))
+def test_no_group_straddles_two_splits(given_catalog, seed):
+    catalog, hashes, groups = given_catalog
+    photos, left_out = divide(catalog, hashes, seed, groups)
+    split_of = {p.path: name for name, ps in photos.splits.items() for p in ps}
+    assert split_of.keys() | left_out.keys() == hashes.keys()
+    assert not split_of.keys() & left_out.keys()
+    for group in groups:
+        assert len({split_of[path] for path in group if path in split_of}) <= 1
+    # Left out is just what shows a given test photo.
+    tested = {photo.path for photo in catalog.splits["test"]}
+    leaked = {path for group in groups if tested & set(group) for path in group}
+    assert left_out.keys() == leaked - tested
+
+
+@settings(deadline=None)
+@given(grouped_catalogs(), strategies.integers(0, 3), strategies.randoms())
+def test_content_alone_decides(given_catalog, seed, random):
+    catalog, hashes, groups = given_catalog
+    photos, _ = divide(catalog, hashes, seed, groups)
+    names = list(hashes)
+    random.shuffle(names)
+    renamed = dict(zip(hashes, names))  # within train/ and test/ alike
+    moved = {
+        split: tuple(
+            sorted(Photo(f"{split}/{renamed[p.path]}", p.label) for p in photos)
+        )
+        for split, photos in catalog.splits.items()
+    }
+    again, _ = split_catalog(
+        replace(catalog, splits=moved),
+        {
+            f"{split}/{renamed[p.path]}": hashes[p.path]
+            for split, photos in catalog.splits.items()
+            for p in photos
+        },
+        0.1,
+        0.2,
+        seed,
+        [
+            [f"{path.split('/')[0]}/{renamed[path]}" for path in group]
+            for group in reversed(groups)
+        ],
+    )
+    back = {new: old for old, new in renamed.items()}
+    for name, expected in photos.splits.items():
+        got = {back[p.path.split("/", 1)[1]] for p in again.splits[name]}
+        assert got == {p.path for p in expected}
+
+
+@settings(deadline=None)
+@given(grouped_catalogs(), strategies.integers(0, 3), strategies.data())
+def test_adding_photos_moves_no_other_photo(given_catalog, seed, data):
+    catalog, hashes, groups = given_catalog
+    photos, left_out = divide(catalog, hashes, seed, groups)
+    split_of = {p.path: name for name, ps in photos.splits.items() for p in ps}
+    earlier = {hashes[path]: name for path, name in split_of.items()}
+    count = data.draw(strategies.integers(1, 30))
+    new = tuple(Photo(f"train/0/new {index}.jpg", 0) for index in range(count))
+    # Some of them show what others show, of whichever splits.
+    alike = data.draw(strategies.lists(strategies.sampled_from(sorted(hashes))))
+    more = [*groups, [new[0].path, *set(alike)]] if alike else groups
+    merged = merge(more)
+    grown = replace(
+        catalog, splits=catalog.splits | {"train": catalog.splits["train"] + new}
+    )
+    hashes = hashes | {photo.path: photo.path for photo in new}
+    tested = {photo.path for photo in catalog.splits["test"]}
+    leaked = {path for group in merged if tested & set(group) for path in group}
+    try:
+        again, left_out_again = split_catalog(
+            grown, hashes, 0.1, 0.2, seed, merged, earlier
+        )
+    except InvalidInput:
+        # Rightly: all of validation shows test photos now, and none may take its place.
+        assert {p.path for p in photos.splits["validation"]} <= leaked
+        return
+    now = {p.path: name for name, ps in again.splits.items() for p in ps}
+    for path, name in split_of.items():
+        # Unless the new photo shows that it shows a given test photo.
+        if path in tested or path not in leaked:
+            assert now[path] == name
+    assert left_out_again.keys() & split_of.keys() <= leaked
+
+
+def merge(groups):
+    """Groups that share a member are one."""
+    merged = []
+    for group in map(set, groups):
+        for other in [other for other in merged if other & group]:
+            merged.remove(other)
+            group |= other
+        merged.append(group)
+    return merged
+
+
+def test_a_photo_like_photos_of_two_splits_is_left_out():
+    catalog, hashes = make_catalog([10, 10])
+    photos = split_in(catalog, hashes, 0.2, 0.2, seed=0)
+    train, test = photos["train"][0], photos["test"][0]
+    earlier = {p.path: name for name, ps in photos.items() for p in ps}
+    del earlier[photos["train"][1].path]
+    group = [train.path, test.path, photos["train"][1].path]
+    again, left_out = split_catalog(catalog, hashes, 0.2, 0.2, 0, [group], earlier)
+    assert left_out == {group[2]: "the same picture as photos of test and train"}
+    assert again.splits["test"] == photos["test"]
+
+
+def test_a_training_photo_that_is_a_test_photo_is_left_out():
+    catalog, hashes = make_catalog([10, 10], [Photo("test/0/x.jpg", 0)])
+    hashes["train/0/3.jpg"] = hashes["test/0/x.jpg"]
+    photos, left_out = split_catalog(catalog, hashes, 0.2, 0.2, 0)
+    assert left_out == {"train/0/3.jpg": "the same picture as test/0/x.jpg"}
+    assert len(photos.all_photos()) == 20
+
+
+def test_refuses_a_class_of_one_picture():
+    catalog, hashes = make_catalog([8, 8])
+    groups = [[p for p in hashes if f"train/{label}/" in p] for label in (0, 1)]
+    with pytest.raises(InvalidInput, match="^too few different photos .* for test$"):
+        split_catalog(catalog, hashes, 0.1, 0.2, 0, groups)
