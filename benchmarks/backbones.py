@@ -18,7 +18,7 @@ from measuring import measure
 from landmarks_tf import run_folder
 from landmarks_tf.export import saved_model
 from landmarks_tf.inference import loading
-from landmarks_tf.models import networks
+from landmarks_tf.models.transfer import build_transfer_model
 
 SIZES = (224, 320, 400, 800)
 NUM_CLASSES = 50
@@ -28,7 +28,7 @@ NUM_CALLS = 5
 def make_answerer(backbone: str, size: int, work: Path) -> Callable[[], object]:
     """Returns a function that answers for one image some times."""
     path = work / f"{backbone}_{size}.tflite"
-    model = networks.build_transfer_model(backbone, "none", (size, size), NUM_CLASSES)
+    model = build_transfer_model(backbone, "none", (size, size), NUM_CLASSES)
     saved_model.export_tflite(model, path)
     print(f"{backbone} at {size}: {path.stat().st_size / 1e6:.1f} MB", flush=True)
     classifier = loading.load_classifier(path)

@@ -24,7 +24,7 @@ from measuring import NUM_RUNS  # noqa: E402
 from measuring import measure  # noqa: E402
 from measuring import median  # noqa: E402
 
-from landmarks_tf.models import networks  # noqa: E402
+from landmarks_tf.models.scratch import build_scratch_model  # noqa: E402
 
 NUM_CLASSES = 50
 LEARNING_RATE = 2e-4
@@ -146,9 +146,7 @@ def main() -> None:
     random = np.random.default_rng(0)
     images = random.random((batch_size, image_size, image_size, 3), np.float32)
     labels = random.integers(NUM_CLASSES, size=batch_size).astype(np.int32)
-    model = networks.build_scratch_model(
-        "reference", (image_size, image_size), NUM_CLASSES
-    )
+    model = build_scratch_model("reference", (image_size, image_size), NUM_CLASSES)
     model.compile(
         keras.optimizers.Adam(LEARNING_RATE), "sparse_categorical_crossentropy"
     )

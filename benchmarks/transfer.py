@@ -26,7 +26,10 @@ from landmarks_tf.data import split_file  # noqa: E402
 from landmarks_tf.data.photo_set import PhotoSet  # noqa: E402
 from landmarks_tf.data.photo_set import load_catalog  # noqa: E402
 from landmarks_tf.data.pixels import MemoryCache  # noqa: E402
-from landmarks_tf.models import networks  # noqa: E402
+from landmarks_tf.models.transfer import build_feature_extractor  # noqa: E402
+from landmarks_tf.models.transfer import build_head  # noqa: E402
+from landmarks_tf.models.transfer import build_transfer_model  # noqa: E402
+from landmarks_tf.models.transfer import join_head  # noqa: E402
 from landmarks_tf.training import features  # noqa: E402
 
 # Between validation accuracies: the two draw other dropout masks. At least one photo.
@@ -56,7 +59,7 @@ def with_features(
     photos: PhotoSet, hashes: dict[str, str], options: TrainConfig, work: Path
 ) -> float:
     size = (options.image_size, options.image_size)
-    extractor = networks.build_feature_extractor(
+    extractor = build_feature_extractor(
         options.backbone, options.backbone_weights, size
     )
     rows = {}
@@ -73,7 +76,7 @@ def with_features(
         rows[name] = features.extract_features(
             extractor, contents, make_images, work / "features.sqlite"
         )
-    head = networks.build_head(extractor.output_shape[-1], len(photos.class_names))
+    head = build_head(extractor.output_shape[-1], len(photos.class_names))
     accuracy = fit(
         head,
         pipeline.make_feature_training_dataset(
@@ -84,14 +87,14 @@ def with_features(
         ),
         options,
     )
-    networks.join_head(extractor, head).save(work / "features.keras")
+    join_head(extractor, head).save(work / "features.keras")
     return accuracy
 
 
 def plain(photos: PhotoSet, options: TrainConfig, work: Path) -> float:
     cache = MemoryCache()
     size = (options.image_size, options.image_size)
-    model = networks.build_transfer_model(
+    model = build_transfer_model(
         options.backbone, options.backbone_weights, size, len(photos.class_names)
     )
     accuracy = fit(

@@ -158,9 +158,9 @@ def refuse_trained_on(photos: PhotoSet, *run_dirs: Path) -> None:
 
 
 def load_model(run_dir: Path, class_names: tuple[str, ...]) -> "keras.Model":
-    from landmarks_tf.models import networks
+    from landmarks_tf.models import surgery
 
-    return networks.load_model(run_dir / run_folder.MODEL, len(class_names))
+    return surgery.load_model(run_dir / run_folder.MODEL, len(class_names))
 
 
 def answer(model: "keras.Model", photos: PhotoSet, name: str) -> "np.ndarray":

@@ -28,7 +28,7 @@ def fit_scratch(
     photos: PhotoSet, run_dir: Path, options: TrainConfig
 ) -> "tuple[keras.Model, Progress]":
     """Trains the whole network on images, which are decoded once."""
-    from landmarks_tf.models import networks
+    from landmarks_tf.models.scratch import build_scratch_model
 
     trained, progress = fit_images(
         scratch_builder(photos, options),
@@ -37,7 +37,7 @@ def fit_scratch(
         run_dir / run_folder.CHECKPOINTS,
         options,
     )
-    model = networks.build_scratch_model(
+    model = build_scratch_model(
         options.preset,
         (options.image_size, options.image_size),
         len(photos.class_names),
@@ -83,11 +83,11 @@ def scratch_builder(
     photos: PhotoSet, options: TrainConfig
 ) -> Callable[[], "keras.Model"]:
     """Returns what builds a scratch network as it is trained."""
-    from landmarks_tf.models import networks
+    from landmarks_tf.models.scratch import build_scratch_model
 
     size = None if options.training_sizes else options.fitted_size
     return functools.partial(
-        networks.build_scratch_model,
+        build_scratch_model,
         options.preset,
         (size, size),
         len(photos.class_names),
@@ -148,22 +148,22 @@ def fit_transfer(
     import keras
 
     from landmarks_tf.data import pipeline
-    from landmarks_tf.models import networks
+    from landmarks_tf.models import transfer
     from landmarks_tf.training import fit
 
     image_size = (options.image_size, options.image_size)
     # Before the networks are built: their dropout and random weights are drawn then.
     keras.utils.set_random_seed(options.seed)
     build = functools.partial(
-        networks.build_feature_extractor, options.backbone, options.backbone_weights
+        transfer.build_feature_extractor, options.backbone, options.backbone_weights
     )
     extractor = build(image_size)
     if options.fine_tuning_epochs:
         # Before any work: it may be refused.
         any_size = build((None, None)) if options.training_sizes else build(image_size)
-        head = networks.build_head(any_size.output_shape[-1], len(photos.class_names))
-        trainable = networks.join_head(any_size, head)
-        networks.unfreeze(trainable, options.fine_tuning_from)
+        head = transfer.build_head(any_size.output_shape[-1], len(photos.class_names))
+        trainable = transfer.join_head(any_size, head)
+        transfer.unfreeze(trainable, options.fine_tuning_from)
     features = {
         name: extract(extractor, photos, run_dir, name, options)
         for name in ("train", "validation")
@@ -173,7 +173,7 @@ def fit_transfer(
         features["validation"], photos.labels("validation"), options.batch_size
     )
     build_head = functools.partial(
-        networks.build_head, extractor.output_shape[-1], len(photos.class_names)
+        transfer.build_head, extractor.output_shape[-1], len(photos.class_names)
     )
     progress = fit.train_model(
         build_head,
@@ -186,7 +186,7 @@ def fit_transfer(
         command_line.verbosity(),
     )
     head = fit.load_best_model(build_head, checkpoints_dir)
-    model = networks.join_head(extractor, head)
+    model = transfer.join_head(extractor, head)
     if options.fine_tuning_epochs:
         progress = fine_tune(model, trainable, progress, photos, run_dir, options)
     return model, progress
@@ -213,9 +213,9 @@ def fine_tune(
     Returns:
         the progress of both stages.
     """
-    from landmarks_tf.models import backbones
+    from landmarks_tf.models.surgery import copy_weights
 
-    backbones.copy_weights(model, trainable)
+    copy_weights(model, trainable)
     print(
         f"the head is trained; fine-tuning from {options.fine_tuning_from}", flush=True
     )
@@ -254,9 +254,9 @@ def validation_loss(
     accuracy, of which a photo or two decide.
     """
     from landmarks_tf.evaluation import calibration
-    from landmarks_tf.models import networks
+    from landmarks_tf.models.surgery import build_logits_model
 
-    logits = answer(networks.build_logits_model(model), photos, "validation", options)
+    logits = answer(build_logits_model(model), photos, "validation", options)
     return calibration.calibrated_loss(logits, photos.labels("validation"))
 
 

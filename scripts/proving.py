@@ -49,14 +49,14 @@ def export(run_dir: Path, photos: PhotoSet, config: ExportConfig) -> list[str]:
 
     from landmarks_tf.export import int8
     from landmarks_tf.export import saved_model
-    from landmarks_tf.models import networks
+    from landmarks_tf.models.surgery import load_model
 
     # Where a GPU would round factors to ten bits, LiteRT does not.
     tf.config.experimental.enable_tensor_float_32_execution(False)
     asked = photos.draw_evenly("validation", _MAX_PHOTOS)
     calibration = photos.draw_evenly("train", max(int8.NUM_CALIBRATION_PHOTOS))
     model_path = run_dir / run_folder.MODEL
-    model = networks.load_model(model_path, len(photos.class_names))
+    model = load_model(model_path, len(photos.class_names))
     with command_line.quiet_stderr():
         expected = answer_by_pillow(model_path, asked.absolute_paths("validation"))
     records = {}

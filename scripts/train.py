@@ -298,9 +298,10 @@ def calibrate(
         its probabilities for the photos of validation and test.
     """
     from landmarks_tf.evaluation import calibration
-    from landmarks_tf.models import networks
+    from landmarks_tf.models.surgery import build_logits_model
+    from landmarks_tf.models.surgery import divide_logits
 
-    network = networks.build_logits_model(model)
+    network = build_logits_model(model)
     logits = {
         name: fitting.answer(network, photos, name, options)
         for name in ("validation", "test")
@@ -308,7 +309,7 @@ def calibrate(
     temperature = calibration.fit_temperature(
         logits["validation"], photos.labels("validation")
     )
-    networks.divide_logits(model, temperature)
+    divide_logits(model, temperature)
     model.save(run_dir / run_folder.MODEL)
     before, after = (
         {
@@ -350,7 +351,7 @@ def evaluate(
         run_dir: of the run.
         options: of the run.
     """
-    from landmarks_tf.models import networks
+    from landmarks_tf.models.scratch import without_shrinking
 
     def measure(what: str, section: str, name: str, rows: "np.ndarray") -> dict:
         metrics = evaluate_probabilities(rows, photos.labels(name), photos.class_names)
@@ -362,7 +363,7 @@ def evaluate(
         metrics = measure(name, name, name, rows)
     size = options.epoch_sizes[-1]
     if options.model == "scratch" and size != options.image_size:
-        small = networks.without_shrinking(model, (size, size))
+        small = without_shrinking(model, (size, size))
         rows = fitting.answer(small, photos, "test", options)
         what = f"test at the training's {size} pixels"
         measure(what, "test_at_training_size", "test", rows)

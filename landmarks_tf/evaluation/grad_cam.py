@@ -13,7 +13,7 @@ import tensorflow as tf
 from PIL import Image
 
 from landmarks_tf.errors import InvalidInput
-from landmarks_tf.models import networks
+from landmarks_tf.models.surgery import build_logits_model
 
 # Maps of fewer values a side tell left from right and little more.
 _MIN_SIDE = 5
@@ -40,7 +40,7 @@ class GradCam:
 
     def __init__(self, model: keras.Model) -> None:
         # Of logits: the gradient of a probability near 1 vanishes in float32.
-        network = networks.build_logits_model(model)
+        network = build_logits_model(model)
         layers = _layers(network)
         active = [
             place

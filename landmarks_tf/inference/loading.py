@@ -56,9 +56,9 @@ def _load_keras(path: Path, class_names: tuple[str, ...]) -> Classifier:
     # Only here: TensorFlow takes seconds to import.
     import tensorflow as tf
 
-    from landmarks_tf.models import networks
+    from landmarks_tf.models.surgery import load_model
 
-    model = networks.load_model(path, len(class_names))
+    model = load_model(path, len(class_names))
     spec = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
     # Four times as quick for one photo as `model.predict`, and made for threads.
     compiled = tf.function(model, input_signature=[spec])

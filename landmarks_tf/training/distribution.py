@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import keras
 import tensorflow as tf
 
-from landmarks_tf.models import backbones
+from landmarks_tf.models.surgery import copy_weights
 from landmarks_tf.training.hosts import Hosts
 
 
@@ -67,5 +67,5 @@ def on_this_host() -> Iterator[None]:
 def to_one_device(model: keras.Model) -> keras.Model:
     """Returns a model that was trained on several devices, as if trained on one."""
     copy = keras.models.clone_model(model)
-    backbones.copy_weights(model, copy)
+    copy_weights(model, copy)
     return copy

@@ -24,8 +24,7 @@ from landmarks_tf.data.cache import cache_dir
 from landmarks_tf.data.cache import connect
 from landmarks_tf.data.cache import look_up
 from landmarks_tf.data.cache import remember
-from landmarks_tf.models import backbones
-from landmarks_tf.models import networks
+from landmarks_tf.models import transfer
 
 _SCHEMA = "features (key BLOB PRIMARY KEY, vector BLOB)"
 
@@ -84,7 +83,7 @@ def digest_extractor(extractor: keras.Model) -> bytes:
     versions = keras.__version__, tf.__version__
     facts = [extractor.name, extractor.input_shape, versions, onednn]
     digest.update(repr(facts).encode())
-    for source in (backbones, networks, tf_image, augment):
+    for source in (transfer, tf_image, augment):
         digest.update(inspect.getsource(source).encode())
     for weight in extractor.weights:
         digest.update(f"{weight.shape} {weight.dtype}".encode())

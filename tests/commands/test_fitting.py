@@ -9,7 +9,9 @@ from landmarks_tf import run_folder
 from landmarks_tf.config import TrainConfig
 from landmarks_tf.data import split_file
 from landmarks_tf.data.photo_set import load_catalog
-from landmarks_tf.models import networks
+from landmarks_tf.models.surgery import divide_logits
+from landmarks_tf.models.transfer import build_transfer_model
+from landmarks_tf.models.transfer import unfreeze
 from landmarks_tf.training.checkpoint import CheckpointKeeper
 from landmarks_tf.training.checkpoint import Progress
 
@@ -37,7 +39,7 @@ def small_backbone(monkeypatch):
 
 def build_model(size=None):
     keras.utils.set_random_seed(0)
-    return networks.build_transfer_model("MobileNetV2", "none", (size, size), 3)
+    return build_transfer_model("MobileNetV2", "none", (size, size), 3)
 
 
 def weights_of(model):
@@ -65,7 +67,7 @@ def fine_tune(fitting, photos, tmp_path, monkeypatch):
         monkeypatch.setattr(fitting, "validation_loss", lambda *_: next(found))
         probe = Progress(({"val_accuracy": 1.0, "val_loss": 0.0},), True, 1.0)
         model, trainable = build_model(32), build_model()
-        networks.unfreeze(trainable, options.fine_tuning_from)
+        unfreeze(trainable, options.fine_tuning_from)
         progress = fitting.fine_tune(model, trainable, probe, photos, folder, options)
         return weights_of(model), progress
 
@@ -176,7 +178,7 @@ def test_killed_fine_tuning_goes_on_to_the_same_weights(
 def test_how_sure_a_model_is_does_not_count_in_fine_tuning(fitting, photos):
     model = build_model(32)
     loss = fitting.validation_loss(model, photos, OPTIONS)
-    networks.divide_logits(model, 3)
+    divide_logits(model, 3)
     assert fitting.validation_loss(model, photos, OPTIONS) == pytest.approx(loss, 1e-3)
     assert 0 < loss <= np.log(3) + 0.01
 

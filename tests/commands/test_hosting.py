@@ -20,7 +20,7 @@ from conftest import TOY_FLAGS
 from landmarks_tf import run_folder
 from landmarks_tf.config import TrainConfig
 from landmarks_tf.errors import InvalidInput
-from landmarks_tf.models import networks
+from landmarks_tf.models.surgery import load_model
 from landmarks_tf.training.checkpoint import Progress
 
 NUM_EPOCHS = 6
@@ -332,6 +332,6 @@ def test_two_hosts_of_which_one_was_killed_learn_what_one_learns(
     # What comes of it is a run as any other, with a model that TensorFlow reads.
     names = {path.name for path in (tmp_path / "two").iterdir()}
     assert names > {path.name for path in (tmp_path / "one").iterdir()}
-    networks.load_model(tmp_path / "two" / run_folder.MODEL, 3)
+    load_model(tmp_path / "two" / run_folder.MODEL, 3)
     parity = json.loads((tmp_path / "two" / run_folder.PARITY).read_text())
     assert parity["float32"]["faults"] == []

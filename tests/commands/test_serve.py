@@ -90,12 +90,13 @@ def served_dir(run_dir, tmp_path_factory):
     """The toy run, less sure of everything, and with an int8 file."""
     from landmarks_tf.export import int8
     from landmarks_tf.export import saved_model
-    from landmarks_tf.models import networks
+    from landmarks_tf.models.surgery import divide_logits
+    from landmarks_tf.models.surgery import load_model
 
     own = tmp_path_factory.mktemp("served") / "toy run"
     shutil.copytree(run_dir, own)
-    model = networks.load_model(own / "model.keras", 3)
-    networks.divide_logits(model, 10.0)
+    model = load_model(own / "model.keras", 3)
+    divide_logits(model, 10.0)
     model.save(own / "model.keras")
     (own / "metrics.json").unlink()  # and with it the threshold
     saved_model.export_tflite(model, own / "model_float32.tflite")

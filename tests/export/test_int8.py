@@ -5,7 +5,7 @@ import pytest
 from landmarks_tf.data.photo import load_images
 from landmarks_tf.export import int8
 from landmarks_tf.inference.loading import load_classifier
-from landmarks_tf.models import networks
+from landmarks_tf.models.scratch import build_scratch_model
 
 SIZE = 64
 
@@ -13,7 +13,7 @@ SIZE = 64
 @pytest.fixture(scope="module")
 def attempts(colored_dir, tmp_path_factory):
     keras.utils.set_random_seed(0)
-    model = networks.build_scratch_model("small", (SIZE, SIZE), 3)
+    model = build_scratch_model("small", (SIZE, SIZE), 3)
     photos = sorted((colored_dir / "train").glob("*/*.jpg"))
     folder = tmp_path_factory.mktemp("int8")
     (folder / "labels.txt").write_text("a\nb\nc\n")

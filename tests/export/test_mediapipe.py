@@ -14,7 +14,8 @@ from conftest import run_script
 from landmarks_tf import load_images
 from landmarks_tf import run_folder
 from landmarks_tf.inference.loading import load_classifier
-from landmarks_tf.models import networks
+from landmarks_tf.models.surgery import divide_logits
+from landmarks_tf.models.surgery import load_model
 
 pytestmark = pytest.mark.long
 FORMATS = ("float32", "float16", "int8")
@@ -26,8 +27,8 @@ def exported(run_dir, tmp_path_factory):
     own = tmp_path_factory.mktemp("client") / "run"
     shutil.copytree(run_dir, own)
     # Its probabilities are nearer to 1 than the steps of a byte are to each other.
-    model = networks.load_model(own / run_folder.MODEL, num_classes=3)
-    networks.divide_logits(model, 8.0)
+    model = load_model(own / run_folder.MODEL, num_classes=3)
+    divide_logits(model, 8.0)
     model.save(own / run_folder.MODEL)
     outliers = tmp_path_factory.mktemp("outliers")
     rng = np.random.default_rng(0)

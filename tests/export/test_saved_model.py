@@ -11,7 +11,8 @@ from landmarks_tf.errors import InvalidInput
 from landmarks_tf.export import metadata
 from landmarks_tf.export import saved_model
 from landmarks_tf.inference.loading import load_classifier
-from landmarks_tf.models import networks
+from landmarks_tf.models.scratch import build_scratch_model
+from landmarks_tf.models.transfer import build_transfer_model
 
 NAMES = ("a", "b", "c", "d", "e", "f", "g")
 SIZE = 64
@@ -30,9 +31,9 @@ def exported(request, colored_dir, tmp_path_factory):
     """(model, folder of its exports) of an untrained network that has opinions."""
     keras.utils.set_random_seed(0)
     if request.param == "scratch":
-        model = networks.build_scratch_model("small", (SIZE, SIZE), 7)
+        model = build_scratch_model("small", (SIZE, SIZE), 7)
     else:
-        model = networks.build_transfer_model("VGG16", "none", (SIZE, SIZE), 7)
+        model = build_transfer_model("VGG16", "none", (SIZE, SIZE), 7)
     kernel, bias = model.layers[-1].get_weights()
     scale = {"scratch": 200, "transfer": 30}[request.param]
     model.layers[-1].set_weights([kernel * scale, bias])
@@ -163,6 +164,6 @@ def test_int8_takes_grey_levels_and_gives_probabilities(exported, paths):
 
 
 def test_int8_needs_photos(tmp_path):
-    model = networks.build_scratch_model("small", (SIZE, SIZE), 7)
+    model = build_scratch_model("small", (SIZE, SIZE), 7)
     with pytest.raises(InvalidInput, match="int8 needs photos"):
         write(model, "int8", tmp_path / "int8.tflite")

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from landmarks_tf.models import networks
+from landmarks_tf.models.transfer import build_feature_extractor
 from landmarks_tf.training.features import digest_extractor
 from landmarks_tf.training.features import extract_features
 
@@ -14,7 +14,7 @@ BATCH_SIZE = 3
 @pytest.fixture(scope="module")
 def extractor():
     keras.utils.set_random_seed(0)
-    return networks.build_feature_extractor("MobileNetV2", "none", (SIZE, SIZE))
+    return build_feature_extractor("MobileNetV2", "none", (SIZE, SIZE))
 
 
 class Photos:
@@ -89,12 +89,12 @@ def test_a_changed_weight_changes_everything(extractor, kept):
 def test_another_size_or_backbone_has_another_digest(extractor):
     digests = {digest_extractor(extractor)}
     for backbone, size in (("MobileNetV2", 64), ("MobileNetV3Small", SIZE)):
-        other = networks.build_feature_extractor(backbone, "none", (size, size))
+        other = build_feature_extractor(backbone, "none", (size, size))
         if backbone == "MobileNetV2":
             other.set_weights(extractor.get_weights())
         digests.add(digest_extractor(other))
     assert len(digests) == 3
-    same = networks.build_feature_extractor("MobileNetV2", "none", (SIZE, SIZE))
+    same = build_feature_extractor("MobileNetV2", "none", (SIZE, SIZE))
     same.set_weights(extractor.get_weights())
     assert digest_extractor(same) in digests
 

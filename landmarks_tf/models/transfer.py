@@ -1,7 +1,7 @@
-"""The networks of `keras.applications` with their weights and the input they want.
+"""The transfer network: a backbone of `keras.applications` under a new head.
 
-Owns where weights come from and what is wrong with them. Does not own what is built on
-a backbone (`models`).
+Takes the contract's images, float32 RGB in [0, 1], and gives probabilities. Owns
+layers, where a backbone's weights come from and what is wrong with them, not training.
 """
 
 import re
@@ -15,12 +15,104 @@ import numpy as np
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.errors import first_line
 from landmarks_tf.errors import require
+from landmarks_tf.models.presets import BACKBONES
+from landmarks_tf.models.surgery import probabilities_layer
 
+_HEAD_DROPOUT = 0.2
 # ImageNet statistics in [0, 1], RGB, as in keras.applications.imagenet_utils.
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STDDEV = (0.229, 0.224, 0.225)
 # The "caffe" mean, in 0..255, BGR, from the same file.
 _CAFFE_MEAN = (103.939, 116.779, 123.68)
+
+
+def build_transfer_model(
+    backbone: str,
+    backbone_weights: str,
+    image_size: tuple[int | None, int | None],
+    num_classes: int,
+) -> keras.Model:
+    """Returns a frozen backbone in inference mode under a new softmax layer.
+
+    Args:
+        backbone: a name in `presets.BACKBONES`.
+        backbone_weights: "imagenet" (Keras downloads them), "none" (random), or the
+            path of a weights file made without the top.
+        image_size: (height, width) in pixels; None for any.
+        num_classes: width of the output.
+
+    Raises:
+        InvalidInput: if the weights cannot be had or are of another architecture,
+            or the backbone does not take images so small.
+    """
+    extractor = build_feature_extractor(backbone, backbone_weights, image_size)
+    return join_head(extractor, build_head(extractor.output_shape[-1], num_classes))
+
+
+def build_feature_extractor(
+    backbone: str, backbone_weights: str, image_size: tuple[int | None, int | None]
+) -> keras.Model:
+    """Returns the frozen part of a transfer model: all but its head.
+
+    Takes the arguments of `build_transfer_model`.
+
+    Returns:
+        a model from images to features float32 `[batch, num_features]`.
+    """
+    body = load_backbone(backbone, backbone_weights, image_size)
+    body.trainable = False
+    images = keras.Input((*image_size, 3), name="images")
+    features = body(convert_images(images, BACKBONES[backbone]), training=False)
+    features = keras.layers.GlobalAveragePooling2D()(features)
+    return keras.Model(images, features, name=f"transfer_{backbone}")
+
+
+def build_head(num_features: int, num_classes: int) -> keras.Sequential:
+    """Returns the part of a transfer model that is trained.
+
+    Returns:
+        a model from features float32 `[batch, num_features]` to probabilities.
+    """
+    layers = [
+        keras.Input((num_features,), name="features"),
+        keras.layers.Dropout(_HEAD_DROPOUT),
+        probabilities_layer(num_classes),
+    ]
+    return keras.Sequential(layers, name="head")
+
+
+def join_head(extractor: keras.Model, head: keras.Sequential) -> keras.Model:
+    """Returns the transfer model of a feature extractor and its head."""
+    outputs = extractor.output
+    for layer in head.layers:
+        outputs = layer(outputs)
+    return keras.Model(extractor.input, outputs, name=extractor.name)
+
+
+def unfreeze(model: keras.Model, first_layer: str = "") -> None:
+    """Lets a transfer model's backbone be trained, but its batch normalisation.
+
+    That stays in inference mode only if it is not trainable: Keras 3.15's `fit` calls a
+    backbone with training=True whatever `build_feature_extractor` says. Nor does it
+    hand `model.trainable` on to the backbone.
+
+    Args:
+        model: of `join_head`.
+        first_layer: name of the backbone's first layer to be trained; default: all.
+
+    Raises:
+        InvalidInput: if the backbone has no such layer.
+    """
+    (body,) = [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    names = [layer.name for layer in body.layers]
+    wanted = f"a layer of the backbone, such as {names[len(names) // 2]}"
+    is_layer = first_layer in ("", *names)
+    require(is_layer, "fine_tuning_from", wanted, first_layer)
+    begin = names.index(first_layer) if first_layer else 0
+    body.trainable = True
+    for index, layer in enumerate(body.layers):
+        is_normalization = isinstance(layer, keras.layers.BatchNormalization)
+        layer.trainable = index >= begin and not is_normalization
 
 
 def load_backbone(
@@ -29,7 +121,7 @@ def load_backbone(
     """Returns a `keras.applications` network without its top.
 
     Raises:
-        InvalidInput: see `models.build_transfer_model`.
+        InvalidInput: see `build_transfer_model`.
     """
     constructor = getattr(keras.applications, backbone)
     arguments = {"include_top": False, "input_shape": (*image_size, 3)}
@@ -93,18 +185,6 @@ def _mend_normalization(body: keras.Model) -> None:
             variance = layer.weights[1]
             if np.allclose(variance, _IMAGENET_STDDEV):
                 variance.assign(np.square(_IMAGENET_STDDEV))
-            layer.finalize_state()
-
-
-def copy_weights(source: keras.Model, target: keras.Model) -> None:
-    """Gives a network of the same layers the weights of another.
-
-    `set_weights` alone leaves what a Normalization layer has derived from its own
-    (EfficientNet's first layer) as it was.
-    """
-    target.set_weights(source.get_weights())
-    for layer in target._flatten_layers(include_self=False):
-        if isinstance(layer, keras.layers.Normalization):
             layer.finalize_state()
 
 
