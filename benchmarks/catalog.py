@@ -16,6 +16,7 @@ from pathlib import Path
 
 from measuring import report
 
+from landmarks_tf.config import TrainConfig
 from landmarks_tf.data.photo_set import load_catalog
 from landmarks_tf.data.split import split_catalog
 
@@ -39,7 +40,7 @@ def main() -> None:
         paths = [photo.path for photo in catalog.all_photos()]
         hashes = {path: hashlib.sha256(path.encode()).hexdigest() for path in paths}
         begin = time.perf_counter()
-        photos, _ = split_catalog(catalog, hashes, 0.1, 0.2, seed=0)
+        photos, _ = split_catalog(catalog, hashes, TrainConfig())
         split = time.perf_counter() - begin
         begin = time.perf_counter()
         alternative = sorted(data_dir.rglob("*.jpg"))

@@ -120,7 +120,7 @@ def main() -> None:
     )
     listing = load_catalog(data_dir)
     hashes = split_file.hash_photos(listing)
-    photos, _ = split.split_catalog(listing, hashes, 0.1, 0.2, seed=0)
+    photos, _ = split.split_catalog(listing, hashes, TrainConfig())
     seconds, accuracy = {}, {}
     with tempfile.TemporaryDirectory() as work:
         for name, train in (

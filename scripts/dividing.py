@@ -51,9 +51,7 @@ def divide(
     photos, alike = split.split_catalog(
         readable,
         hashes,
-        options.validation_fraction,
-        options.test_fraction,
-        options.seed,
+        options,
         file_check.group_duplicates(inspections),
         _load_earlier(readable, hashes),
     )

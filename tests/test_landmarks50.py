@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from landmarks_tf.config import TrainConfig
 from landmarks_tf.data import split
 from landmarks_tf.data import tf_image
 from landmarks_tf.data.file_check import group_duplicates
@@ -41,7 +42,7 @@ def test_a_picture_in_train_and_test_is_found_and_not_trained_on(photos):
         ],
     ]
     hashes = {path: found.sha256 for path, found in inspections.items()}
-    divided, left_out = split.split_catalog(photos, hashes, 0.1, 0.2, 0, groups)
+    divided, left_out = split.split_catalog(photos, hashes, TrainConfig(), groups)
     assert left_out == {wall: f"the same picture as {same_wall}"}
     counts = {name: len(own) for name, own in divided.splits.items()}
     assert counts == {"train": 2068, "validation": 229, "test": 496}

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from landmarks_tf.config import TrainConfig
-from landmarks_tf.training.hosts import ALONE
-from landmarks_tf.training.hosts import Hosts
+from landmarks_tf.data.split import Share
+from landmarks_tf.data.split import WHOLE
 
 # Batches. AUTOTUNE takes gigabytes where training is slower than reading.
 NUM_PREFETCHED = 2
@@ -18,7 +18,7 @@ def chain_epochs(
     load: Callable[[tf.data.Dataset, tf.Tensor, int], tf.data.Dataset],
     options: TrainConfig,
     initial_epoch: int,
-    hosts: Hosts = ALONE,
+    share: Share = WHOLE,
 ) -> tf.data.Dataset:
     """Chains the epochs to come; `load` makes batches of shuffled examples.
 
@@ -30,7 +30,7 @@ def chain_epochs(
             to batches, of `options.batch_size` or a host's share of it.
         options: of the run.
         initial_epoch: the first to come.
-        hosts: who share every batch.
+        share: of every batch that is read.
     """
 
     def one_epoch(epoch: tf.Tensor, size: int) -> tf.data.Dataset:
@@ -41,7 +41,7 @@ def chain_epochs(
         shuffled = examples.shuffle(
             len(examples), seed=epoch, reshuffle_each_iteration=False
         )
-        own = take_share(shuffled.enumerate(), options.batch_size, hosts)
+        own = take_share(shuffled.enumerate(), options.batch_size, share)
         return load(own, epoch, size)
 
     stretches = []
@@ -52,20 +52,20 @@ def chain_epochs(
         stretches.append(numbers.flat_map(functools.partial(one_epoch, size=size)))
     dataset = functools.reduce(tf.data.Dataset.concatenate, stretches)
     num_epochs = options.epochs - initial_epoch
-    steps = count_steps(len(examples), options.batch_size, hosts) * num_epochs
+    steps = count_steps(len(examples), options.batch_size, share) * num_epochs
     # Of a flat_map TensorFlow cannot tell by itself how long it is.
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
     return dataset.prefetch(NUM_PREFETCHED)
 
 
-def count_steps(num_examples: int, batch_size: int, hosts: Hosts = ALONE) -> int:
+def count_steps(num_examples: int, batch_size: int, share: Share = WHOLE) -> int:
     """Returns how many batches an epoch has, a smaller last one included."""
     whole, rest = divmod(num_examples, batch_size)
-    return whole + (hosts.share_of(rest) > 0)
+    return whole + (share.share_of(rest) > 0)
 
 
 def take_share(
-    examples: tf.data.Dataset, batch_size: int, hosts: Hosts
+    examples: tf.data.Dataset, batch_size: int, share: Share
 ) -> tf.data.Dataset:
     """Takes this host's examples of every batch, before they are read.
 
@@ -75,14 +75,14 @@ def take_share(
     Args:
         examples: of all hosts, in the order of their batches.
         batch_size: examples a batch, of all hosts; divides by the devices.
-        hosts: who share them.
+        share: that is this host's.
     """
-    if hosts.num_devices == 1:
+    if share.num_devices == 1:
         return examples
 
     def choose(*batch: tf.Tensor) -> tuple:
-        share = hosts.share_of(tf.shape(tf.nest.flatten(batch)[0])[0])
-        begin = hosts.index * share
-        return tf.nest.map_structure(lambda rows: rows[begin : begin + share], batch)
+        count = share.share_of(tf.shape(tf.nest.flatten(batch)[0])[0])
+        begin = share.process_index * count
+        return tf.nest.map_structure(lambda rows: rows[begin : begin + count], batch)
 
     return examples.batch(batch_size).map(choose).unbatch()

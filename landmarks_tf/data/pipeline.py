@@ -18,8 +18,8 @@ from landmarks_tf.data.photo_set import PhotoSet
 from landmarks_tf.data.pixels import PixelCache
 from landmarks_tf.data.pixels import load_or_keep
 from landmarks_tf.data.pixels import name_keys
-from landmarks_tf.training.hosts import ALONE
-from landmarks_tf.training.hosts import Hosts
+from landmarks_tf.data.split import Share
+from landmarks_tf.data.split import WHOLE
 
 # AUTOTUNE begins with one and takes most of a first epoch to find this.
 _NUM_PARALLEL = os.cpu_count()
@@ -56,7 +56,7 @@ def make_validation_dataset(
     image_size: ImageSize,
     batch_size: int,
     cache: PixelCache | None = None,
-    hosts: Hosts = ALONE,
+    share: Share = WHOLE,
 ) -> tf.data.Dataset:
     """Returns a host's share of every validation photo once, in order.
 
@@ -65,18 +65,18 @@ def make_validation_dataset(
         image_size: (height, width) in pixels, or one integer for a square.
         batch_size: photos a batch, of all hosts.
         cache: where decoded photos are kept for the next time through.
-        hosts: who share every batch; the photos of the others are not read.
+        share: of every batch that is this host's; other photos are not read.
 
     Returns:
         batches as `make_dataset` gives. Of several devices the last batch is filled up
         to divide by them, and weights float32 `[batch]` come third: 0 for what fills
         it, so that a loss averaged over all rows is that of the photos.
     """
-    if hosts.num_devices == 1:
+    if share.num_devices == 1:
         return make_dataset(photos, "validation", image_size, batch_size, cache)
     examples = _examples(photos, "validation", image_size, cache)
     num_photos = len(examples)
-    num_rows = math.ceil(num_photos / hosts.num_devices) * hosts.num_devices
+    num_rows = math.ceil(num_photos / share.num_devices) * share.num_devices
     weight, num_filling = num_rows / num_photos, num_rows - num_photos
     weights = tf.constant([weight] * num_photos + [0.0] * num_filling)
     rows = tf.data.Dataset.zip(
@@ -84,13 +84,13 @@ def make_validation_dataset(
         tf.data.Dataset.from_tensor_slices(weights),
     )
     load_pixels = _pixel_loader(image_size, cache)
-    pixels = epochs.take_share(rows, batch_size, hosts).map(
+    pixels = epochs.take_share(rows, batch_size, share).map(
         lambda names, weight: (*load_pixels(*names), weight),
         num_parallel_calls=_NUM_PARALLEL,
     )
-    batches = _batches(pixels, hosts.share_of(batch_size))
+    batches = _batches(pixels, share.share_of(batch_size))
     # Of shares TensorFlow cannot tell by itself how many they are.
-    steps = epochs.count_steps(num_rows, batch_size, hosts)
+    steps = epochs.count_steps(num_rows, batch_size, share)
     batches = batches.apply(tf.data.experimental.assert_cardinality(steps))
     return batches.prefetch(epochs.NUM_PREFETCHED)
 
@@ -100,7 +100,7 @@ def make_training_dataset(
     options: TrainConfig,
     initial_epoch: int = 0,
     cache: PixelCache | None = None,
-    hosts: Hosts = ALONE,
+    share: Share = WHOLE,
 ) -> tf.data.Dataset:
     """Returns the epochs of a run one after the other, each shuffled anew.
 
@@ -113,7 +113,7 @@ def make_training_dataset(
         options: of the run.
         initial_epoch: the first to come.
         cache: where decoded photos are kept for the next time through.
-        hosts: who share every batch; the photos of the others are not read.
+        share: of every batch that is this host's; other photos are not read.
 
     Returns:
         batches as `make_dataset` gives, of `options.epoch_sizes`, from `initial_epoch`
@@ -127,7 +127,7 @@ def make_training_dataset(
     num_photos = len(photos.splits["train"])
     examples = _examples(photos, "train", options.decoded_size, cache)
     load_pixels = _pixel_loader(options.decoded_size, cache)
-    steps = epochs.count_steps(num_photos, options.batch_size, hosts)
+    steps = epochs.count_steps(num_photos, options.batch_size, share)
 
     # Names are shuffled, not images: the buffer holds all of them.
     def load(shuffled: tf.data.Dataset, epoch: tf.Tensor, size: int) -> tf.data.Dataset:
@@ -139,12 +139,13 @@ def make_training_dataset(
             return image, label
 
         pixels = shuffled.map(load_example, num_parallel_calls=_NUM_PARALLEL)
-        batches = _batches(pixels, hosts.share_of(options.batch_size))
+        batches = _batches(pixels, share.share_of(options.batch_size))
         if options.mixing != "none":
-            batches = _mixed(batches, mixers, num_classes, options, epoch, steps, hosts)
+            numbered = batches.enumerate(epoch * steps)
+            batches = _mixed(numbered, mixers, num_classes, options, epoch, share)
         return batches
 
-    return epochs.chain_epochs(examples, load, options, initial_epoch, hosts)
+    return epochs.chain_epochs(examples, load, options, initial_epoch, share)
 
 
 def make_feature_dataset(
@@ -233,28 +234,30 @@ def _random_view(
 
 
 def _mixed(
-    batches: tf.data.Dataset,
+    numbered: tf.data.Dataset,
     mixers: tuple,
     num_classes: int,
     options: TrainConfig,
     epoch: tf.Tensor,
-    steps: int,
-    hosts: Hosts,
+    share: Share,
 ) -> tf.data.Dataset:
-    """Turns labels into targets, and mixes photos in the epochs that are for it."""
+    """Turns labels into targets, and mixes photos in the epochs that are for it.
 
-    def mix(place: tf.Tensor, batch: tuple) -> tuple:
+    Takes batches with their number in the run, and gives them without.
+    """
+
+    def mix(number: tf.Tensor, batch: tuple) -> tuple:
         images, labels = batch
         targets = tf.one_hot(labels, num_classes)
-        number = (epoch * steps + place) * hosts.count + hosts.index
-        seed = tf.stack([tf.constant(options.seed, tf.int64), number])
+        own = number * share.process_count + share.process_index
+        seed = tf.stack([tf.constant(options.seed, tf.int64), own])
         return tf.cond(
             epoch < options.num_mixed_epochs,
             lambda: augment.mix_photos(mixers, images, targets, seed),
             lambda: (images, targets),
         )
 
-    return batches.enumerate().map(mix, num_parallel_calls=_NUM_PARALLEL)
+    return numbered.map(mix, num_parallel_calls=_NUM_PARALLEL)
 
 
 def _batches(pixels: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:

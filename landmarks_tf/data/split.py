@@ -1,6 +1,7 @@
 """Which photo is for training, which for validation and which for testing.
 
-Owns the stratified split. Reads no files (`split_file`); no TensorFlow.
+Owns the stratified split, and what a host's share of a batch is. Reads no files
+(`split_file`); no TensorFlow.
 """
 
 import functools
@@ -11,8 +12,10 @@ from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from dataclasses import dataclass
 from dataclasses import replace
 
+from landmarks_tf.config import TrainConfig
 from landmarks_tf.data.photo_set import Photo
 from landmarks_tf.data.photo_set import PhotoSet
 from landmarks_tf.errors import InvalidInput
@@ -20,12 +23,32 @@ from landmarks_tf.errors import InvalidInput
 SPLITS = ("train", "validation", "test")
 
 
+@dataclass(frozen=True)
+class Share:
+    """The part of every batch that one host reads, where several train one network.
+
+    Attributes:
+        process_count: how many hosts there are.
+        process_index: of this one, from 0.
+        num_devices: of all hosts together, of each as many.
+    """
+
+    process_count: int = 1
+    process_index: int = 0
+    num_devices: int = 1
+
+    def share_of(self, num_rows: int) -> int:
+        """Returns how many of so many rows each host has: for each device as many."""
+        return num_rows // self.num_devices * (self.num_devices // self.process_count)
+
+
+WHOLE = Share()
+
+
 def split_catalog(
     catalog: PhotoSet,
     hashes: Mapping[str, str],
-    validation_fraction: float,
-    test_fraction: float,
-    seed: int,
+    config: TrainConfig,
     groups: Iterable[Collection[str]] = (),
     earlier: Mapping[str, str] | None = None,
 ) -> tuple[PhotoSet, dict[str, str]]:
@@ -37,9 +60,9 @@ def split_catalog(
     Args:
         catalog: with the splits `train` and `test`.
         hashes: content hash by path, see `split_file.hash_photos`.
-        validation_fraction: of the training photos, after the test photos are out.
-        test_fraction: of all photos; used only where `test` is empty.
-        seed: another seed, another split.
+        config: of it `seed` (another one, another split); `test_fraction`, of all
+            photos, used only where `test` is empty; and `validation_fraction`, of the
+            training photos, after the test photos are out.
         groups: of paths that show the same picture and must not be divided.
         earlier: split by content hash, see `split_file.load_earlier`: these photos
             stay there.
@@ -56,14 +79,14 @@ def split_catalog(
     rest = catalog.without(left_out)
 
     def draw(salt: str, photo: Photo) -> tuple[str, str]:
-        key = f"{salt} {seed} {hashes[photo.path]}"
+        key = f"{salt} {config.seed} {hashes[photo.path]}"
         return hashlib.sha256(key.encode()).hexdigest(), photo.path
 
     train, test = rest.splits["train"], rest.splits["test"]
     held_out = {}
     for name, fraction in (
-        ("test", test_fraction),
-        ("validation", validation_fraction),
+        ("test", config.test_fraction),
+        ("validation", config.validation_fraction),
     ):
         if name == "test" and test:
             continue

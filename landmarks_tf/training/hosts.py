@@ -7,6 +7,7 @@ are several. Does not own training, nor the program of a host.
 import re
 from dataclasses import dataclass
 
+from landmarks_tf.data.split import Share
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.errors import first_line
 
@@ -37,31 +38,17 @@ _NOT_ALL_CAME = "the other hosts did not come within an hour"
 
 
 @dataclass(frozen=True)
-class Hosts:
-    """The hosts of a run as one of them sees them.
-
-    Attributes:
-        count: how many there are.
-        index: of this one, from 0.
-        num_devices: of all hosts together, of each as many.
-    """
-
-    count: int = 1
-    index: int = 0
-    num_devices: int = 1
+class Hosts(Share):
+    """The hosts of a run as one of them sees them, each with a process that trains."""
 
     @property
     def is_first(self) -> bool:
         """Whether it is this one that writes."""
-        return self.index == 0
-
-    def share_of(self, num_rows: int) -> int:
-        """Returns how many of so many rows each host has: for each device as many."""
-        return num_rows // self.num_devices * (self.num_devices // self.count)
+        return self.process_index == 0
 
     def wait_for_all(self, what: str) -> None:
         """Returns when every host has come to this call."""
-        if self.count > 1:
+        if self.process_count > 1:
             from jax.experimental import multihost_utils
 
             multihost_utils.sync_global_devices(what)

@@ -6,21 +6,38 @@ import pytest
 import tensorflow as tf
 
 from landmarks_tf.config import TrainConfig
+from landmarks_tf.data import epochs
 from landmarks_tf.data import pipeline
 from landmarks_tf.data import tf_image
 from landmarks_tf.data.photo import load_images
 from landmarks_tf.data.photo_set import load_catalog
 from landmarks_tf.data.pixels import DiskCache
 from landmarks_tf.data.pixels import MemoryCache
+from landmarks_tf.data.split import Share
+from landmarks_tf.data.split import WHOLE
 
 SIZE = 64
 OPTIONS = TrainConfig(image_size=SIZE, batch_size=8, epochs=3, seed=5)
+SHARED = dataclasses.replace(OPTIONS, epochs=2, augmentation="crop_flip_color")
+# Each has two devices: of 37 photos the last batch has 5, of which 4 divide by them.
+TWO = [Share(2, index, 4) for index in range(2)]
 
 
 @pytest.fixture
 def photos(colored_dir):
     """37 training photos, 15 test photos: neither is a whole number of batches."""
     return load_catalog(colored_dir)
+
+
+@pytest.fixture
+def validated(photos):
+    """With the test photos for validation too."""
+    splits = dict(photos.splits) | {"validation": photos.splits["test"]}
+    return dataclasses.replace(photos, splits=splits)
+
+
+def read_batches(dataset):
+    return [[column.numpy() for column in batch] for batch in dataset]
 
 
 def read(dataset):
@@ -183,3 +200,52 @@ def test_an_epoch_shows_the_features_of_each_photo_once(photos):
     shown, named = read(dataset)
     assert sorted(named[:37]) == labels
     assert np.array_equal(shown[:, 0], named)
+
+
+def test_two_hosts_see_together_what_one_sees(photos):
+    one, *shares = (
+        read_batches(pipeline.make_training_dataset(photos, SHARED, share=share))
+        for share in (WHOLE, *TWO)
+    )
+    assert [len(labels) for _, labels in shares[0]] == [4, 4, 4, 4, 2] * 2
+    for whole, first, second in zip(one, *shares, strict=True):
+        for column, *parts in zip(whole, first, second, strict=True):
+            together = np.concatenate(parts)
+            np.testing.assert_array_equal(together, column[: len(together)])
+
+
+def test_a_last_batch_of_fewer_photos_than_devices_is_left_out():
+    assert epochs.count_steps(37, 8) == 5
+    assert epochs.count_steps(37, 8, Share(2, 0, 4)) == 5
+    assert epochs.count_steps(35, 8, Share(2, 0, 4)) == 4
+    options = TrainConfig(image_size=64, batch_size=18, epochs=3)
+    many = Share(3, 0, 6)
+    assert epochs.count_steps(37, options.batch_size, many) == 2
+
+
+def test_hosts_mix_photos_each_in_its_own_way(photos):
+    options = TrainConfig(image_size=64, batch_size=8, epochs=2, mixing="cutmix_mixup")
+    shares = [
+        read_batches(pipeline.make_training_dataset(photos, options, share=share))
+        for share in TWO
+    ]
+    is_mixed = [
+        [bool((targets.max(axis=1) < 1).any()) for _, targets in share]
+        for share in shares
+    ]
+    assert is_mixed[0] != is_mixed[1]
+
+
+def test_validation_counts_every_photo_once(validated):
+    one, *shares = (
+        read_batches(pipeline.make_validation_dataset(validated, 64, 8, share=share))
+        for share in (WHOLE, *TWO)
+    )
+    # 15 photos are filled up to 16.
+    assert [len(weights) for *_, weights in shares[0]] == [4, 4]
+    weights = np.concatenate([batch[2] for share in shares for batch in share])
+    assert sorted(weights) == [0] + [pytest.approx(16 / 15)] * 15
+    for whole, *parts in zip(one, *shares, strict=True):
+        images, labels, weights = map(np.concatenate, zip(*parts))
+        np.testing.assert_array_equal(images[weights > 0], whole[0])
+        np.testing.assert_array_equal(labels[weights > 0], whole[1])

@@ -8,10 +8,14 @@ from hypothesis import reject
 from hypothesis import settings
 from hypothesis import strategies
 
+from landmarks_tf.config import TrainConfig
 from landmarks_tf.data.photo_set import Photo
 from landmarks_tf.data.photo_set import PhotoSet
 from landmarks_tf.data.split import split_catalog
 from landmarks_tf.errors import InvalidInput
+
+# By default 0.1 of the photos are for validation and 0.2 for testing.
+EVEN = TrainConfig(validation_fraction=0.2, test_fraction=0.2)
 
 
 def make_catalog(counts, test=()):
@@ -26,9 +30,9 @@ def make_catalog(counts, test=()):
     return catalog, {photo.path: photo.path for photo in catalog.all_photos()}
 
 
-def split_in(catalog, hashes, validation, test, seed, **more):
+def split_in(catalog, hashes, config):
     """The splits alone, where nothing is left out."""
-    photos, left_out = split_catalog(catalog, hashes, validation, test, seed, **more)
+    photos, left_out = split_catalog(catalog, hashes, config)
     assert not left_out
     return photos.splits
 
@@ -43,7 +47,7 @@ def test_reference_set_gives_4497_and_499():
     counts.append(4996 - sum(counts))
     test = [Photo(f"test/{index}.jpg", index % 50) for index in range(1250)]
     catalog, hashes = make_catalog(counts, test)
-    splits = split_in(catalog, hashes, 0.1, 0.2, seed=0)
+    splits = split_in(catalog, hashes, TrainConfig())
     assert {name: len(photos) for name, photos in splits.items()} == {
         "train": 4497,
         "validation": 499,
@@ -55,7 +59,7 @@ def test_reference_set_gives_4497_and_499():
 
 def test_a_folder_without_test_photos_is_split_in_three():
     catalog, hashes = make_catalog([20, 30])
-    splits = split_in(catalog, hashes, 0.1, 0.2, seed=0)
+    splits = split_in(catalog, hashes, TrainConfig())
     assert count_labels(splits["test"]) == {0: 4, 1: 6}
     assert count_labels(splits["validation"]) == {0: 2, 1: 2}
     assert count_labels(splits["train"]) == {0: 14, 1: 22}
@@ -64,7 +68,7 @@ def test_a_folder_without_test_photos_is_split_in_three():
 def test_another_seed_gives_another_split_and_the_same_one_the_same():
     catalog, hashes = make_catalog([30, 30])
     first, again, other = (
-        split_in(catalog, hashes, 0.1, 0.2, seed) for seed in (0, 0, 1)
+        split_in(catalog, hashes, TrainConfig(seed=seed)) for seed in (0, 0, 1)
     )
     assert first == again
     assert first["test"] != other["test"]
@@ -75,7 +79,7 @@ def test_content_decides_not_names_or_order():
     renamed = {path: hashes[f"train/0/{39 - i}.jpg"] for i, path in enumerate(hashes)}
 
     def held_out(own_hashes):
-        splits = split_in(catalog, own_hashes, 0.1, 0.2, seed=3)
+        splits = split_in(catalog, own_hashes, TrainConfig(seed=3))
         return {own_hashes[photo.path] for photo in splits["test"]}
 
     assert held_out(hashes) == held_out(renamed)
@@ -84,7 +88,7 @@ def test_content_decides_not_names_or_order():
 def test_refuses_too_few_photos():
     catalog, hashes = make_catalog([1, 1])
     with pytest.raises(InvalidInput, match="^too few different photos to hold any"):
-        split_catalog(catalog, hashes, 0.1, 0.2, seed=0)
+        split_catalog(catalog, hashes, TrainConfig())
 
 
 @given(
@@ -96,7 +100,8 @@ def test_every_photo_is_in_one_split_and_every_class_is_trained(counts, fraction
     catalog, hashes = make_catalog(counts, [Photo("test/0.jpg", 0)])
     if max(counts) == 1:
         return
-    splits = split_in(catalog, hashes, fraction, 0.5, seed)
+    config = TrainConfig(validation_fraction=fraction, test_fraction=0.5, seed=seed)
+    splits = split_in(catalog, hashes, config)
     assert sorted(splits["train"] + splits["validation"]) == sorted(
         catalog.splits["train"]
     )
@@ -110,7 +115,7 @@ def test_every_photo_is_in_one_split_and_every_class_is_trained(counts, fraction
 def divide(catalog, hashes, seed, groups):
     """Divides a catalogue, unless a class of it is too much alike to be divided."""
     try:
-        return split_catalog(catalog, hashes, 0.1, 0.2, seed, groups)
+        return split_catalog(catalog, hashes, TrainConfig(seed=seed), groups)
     except InvalidInput:
         reject()
 
@@ -170,9 +175,7 @@ def test_content_alone_decides(given_catalog, seed, random):
             for split, photos in catalog.splits.items()
             for p in photos
         },
-        0.1,
-        0.2,
-        seed,
+        TrainConfig(seed=seed),
         [
             [f"{path.split('/')[0]}/{renamed[path]}" for path in group]
             for group in reversed(groups)
@@ -205,7 +208,7 @@ def test_adding_photos_moves_no_other_photo(given_catalog, seed, data):
     leaked = {path for group in merged if tested & set(group) for path in group}
     try:
         again, left_out_again = split_catalog(
-            grown, hashes, 0.1, 0.2, seed, merged, earlier
+            grown, hashes, TrainConfig(seed=seed), merged, earlier
         )
     except InvalidInput:
         # Rightly: all of validation shows test photos now, and none may take its place.
@@ -232,12 +235,12 @@ def merge(groups):
 
 def test_a_photo_like_photos_of_two_splits_is_left_out():
     catalog, hashes = make_catalog([10, 10])
-    photos = split_in(catalog, hashes, 0.2, 0.2, seed=0)
+    photos = split_in(catalog, hashes, EVEN)
     train, test = photos["train"][0], photos["test"][0]
     earlier = {p.path: name for name, ps in photos.items() for p in ps}
     del earlier[photos["train"][1].path]
     group = [train.path, test.path, photos["train"][1].path]
-    again, left_out = split_catalog(catalog, hashes, 0.2, 0.2, 0, [group], earlier)
+    again, left_out = split_catalog(catalog, hashes, EVEN, [group], earlier)
     assert left_out == {group[2]: "the same picture as photos of test and train"}
     assert again.splits["test"] == photos["test"]
 
@@ -245,7 +248,7 @@ def test_a_photo_like_photos_of_two_splits_is_left_out():
 def test_a_training_photo_that_is_a_test_photo_is_left_out():
     catalog, hashes = make_catalog([10, 10], [Photo("test/0/x.jpg", 0)])
     hashes["train/0/3.jpg"] = hashes["test/0/x.jpg"]
-    photos, left_out = split_catalog(catalog, hashes, 0.2, 0.2, 0)
+    photos, left_out = split_catalog(catalog, hashes, EVEN)
     assert left_out == {"train/0/3.jpg": "the same picture as test/0/x.jpg"}
     assert len(photos.all_photos()) == 20
 
@@ -254,4 +257,4 @@ def test_refuses_a_class_of_one_picture():
     catalog, hashes = make_catalog([8, 8])
     groups = [[p for p in hashes if f"train/{label}/" in p] for label in (0, 1)]
     with pytest.raises(InvalidInput, match="^too few different photos .* for test$"):
-        split_catalog(catalog, hashes, 0.1, 0.2, 0, groups)
+        split_catalog(catalog, hashes, TrainConfig(), groups)
