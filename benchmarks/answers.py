@@ -23,8 +23,8 @@ from PIL import Image
 
 from landmarks_tf import run_folder
 from landmarks_tf.data.photo import load_images
-from landmarks_tf.inference import loading
 from landmarks_tf.inference import photo_input
+from landmarks_tf.inference.classifier import load_classifier
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "predict.py"
 LARGE = (4000, 3000)
@@ -93,7 +93,7 @@ def litert_alone(tflite_file: Path) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def many_photos(tflite_file: Path, photos: list[Path]) -> None:
-    classifier = loading.load_classifier(tflite_file)
+    classifier = load_classifier(tflite_file)
     images = load_images(photos, classifier.image_size)
     alone = litert_alone(tflite_file)
     answers = np.stack([answer for _, answer in classifier.predict_photos(photos)])
@@ -121,7 +121,7 @@ def one_at_a_time(keras_file: Path, tflite_file: Path, photo: Path) -> None:
     import tensorflow as tf
 
     model = keras.models.load_model(keras_file, compile=False)
-    litert = loading.load_classifier(tflite_file)
+    litert = load_classifier(tflite_file)
     images = load_images(photo, litert.image_size)
     compiled = tf.function(model, input_signature=[tf.TensorSpec(images.shape)])
     ways = {

@@ -17,7 +17,7 @@ from measuring import measure
 
 from landmarks_tf import run_folder
 from landmarks_tf.export import saved_model
-from landmarks_tf.inference import loading
+from landmarks_tf.inference.classifier import load_classifier
 from landmarks_tf.models.transfer import build_transfer_model
 
 SIZES = (224, 320, 400, 800)
@@ -31,7 +31,7 @@ def make_answerer(backbone: str, size: int, work: Path) -> Callable[[], object]:
     model = build_transfer_model(backbone, "none", (size, size), NUM_CLASSES)
     saved_model.export_tflite(model, path)
     print(f"{backbone} at {size}: {path.stat().st_size / 1e6:.1f} MB", flush=True)
-    classifier = loading.load_classifier(path)
+    classifier = load_classifier(path)
     image = np.random.default_rng(0).random((1, size, size, 3), np.float32)
     return lambda: [classifier.predict(image) for _ in range(NUM_CALLS)]
 

@@ -18,7 +18,7 @@ from measuring import tell
 
 from landmarks_tf import run_folder
 from landmarks_tf.data import split_file
-from landmarks_tf.inference.loading import load_classifier
+from landmarks_tf.inference.classifier import load_classifier
 
 CLIENT = Path(__file__).parents[1] / "tests" / "mediapipe_client.py"
 

@@ -22,7 +22,7 @@ import kills
 import numpy as np
 from measuring import tell
 
-from landmarks_tf.inference import loading
+from landmarks_tf.inference.classifier import load_classifier
 
 NUM_SIZES = 20
 FLAGS = (
@@ -80,7 +80,7 @@ def find_faults(
         faults.append("not one line")
     if code == 0:
         return [*faults, *kills.compare(unbroken, output_dir)]
-    model = loading.load_classifier(output_dir)
+    model = load_classifier(output_dir)
     if model.predict(np.zeros((1, *model.image_size, 3), np.float32)).shape[0] != 1:
         faults.append("the older run does not answer")
     resize(folder, ENOUGH)

@@ -31,6 +31,8 @@ from landmarks_tf.models.transfer import build_head  # noqa: E402
 from landmarks_tf.models.transfer import build_transfer_model  # noqa: E402
 from landmarks_tf.models.transfer import join_head  # noqa: E402
 from landmarks_tf.training import features  # noqa: E402
+from landmarks_tf.training.features import make_feature_dataset  # noqa: E402
+from landmarks_tf.training.features import make_feature_training_dataset  # noqa: E402
 
 # Between validation accuracies: the two draw other dropout masks. At least one photo.
 MAX_DIFFERENCE = 0.02
@@ -79,10 +81,8 @@ def with_features(
     head = build_head(extractor.output_shape[-1], len(photos.class_names))
     accuracy = fit(
         head,
-        pipeline.make_feature_training_dataset(
-            rows["train"], photos.labels("train"), options
-        ),
-        pipeline.make_feature_dataset(
+        make_feature_training_dataset(rows["train"], photos.labels("train"), options),
+        make_feature_dataset(
             rows["validation"], photos.labels("validation"), options.batch_size
         ),
         options,

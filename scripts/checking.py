@@ -12,7 +12,6 @@ import tqdm
 
 from landmarks_tf import run_folder
 from landmarks_tf.data import audit
-from landmarks_tf.data import audit_report
 from landmarks_tf.data import file_check
 from landmarks_tf.data import photo_set
 from landmarks_tf.data import split_file
@@ -50,12 +49,12 @@ def skip_unreadable(
     Returns:
         the rest, and the reason by relative path of those left out.
     """
-    from landmarks_tf.data import tf_check
+    from landmarks_tf.data.tf_image import find_unreadable
 
     skipped = {path: i.problem for path, i in inspections.items() if i.problem}
     with command_line.quiet_stderr():
         # What Pillow can decode, TensorFlow must too, or training ends at that photo.
-        skipped |= tf_check.find_unreadable(photos.without(skipped))
+        skipped |= find_unreadable(photos.without(skipped))
     name_skipped(photos, skipped)
     return photos.without(skipped), skipped
 
@@ -82,7 +81,7 @@ def check(
     max_pixels: int = MAX_PIXELS,
     min_side: int = MIN_SIDE,
 ) -> list[Finding]:
-    """Checks a data folder, writes audit_report.html and .json and prints a summary."""
+    """Checks a data folder, writes data_report.html and .json, prints a summary."""
     if output_dir.resolve().is_relative_to(data_dir.resolve()):
         raise InvalidInput(
             f"`output_dir` must lie outside the photos. Received: {output_dir}"
@@ -104,9 +103,9 @@ def check(
     output_dir.mkdir(parents=True, exist_ok=True)
     page = output_dir / "data_report.html"
     with run_folder.replacing(page) as path:
-        audit_report.write_html(path, listing, inspections, findings)
+        audit.write_html(path, listing, inspections, findings)
     with run_folder.replacing(output_dir / "data_report.json") as path:
-        audit_report.write_json(path, listing, num_read, findings)
+        audit.write_json(path, listing, num_read, findings)
     num_classes, num_photos = len(listing.class_names), len(inspections)
     print(f"{num_classes} classes, {num_photos} photos, {num_read} readable")
     print_findings(findings)

@@ -9,7 +9,8 @@ import landmarks_tf
 from landmarks_tf import run_folder
 from landmarks_tf.config import ExportConfig
 from landmarks_tf.export.metadata import Description
-from landmarks_tf.inference import loading
+from landmarks_tf.inference.classifier import Classifier
+from landmarks_tf.inference.classifier import load_classifier
 from landmarks_tf.run_folder import EXPORTS
 
 _NUM_TIMINGS = 20
@@ -39,11 +40,11 @@ def write_companions(run_dir: Path, config: ExportConfig) -> None:
     from landmarks_tf.export import vectors
 
     classifiers = {
-        file_format: loading.load_classifier(run_dir / name)
+        file_format: load_classifier(run_dir / name)
         for file_format, name in EXPORTS.items()
         if name.endswith(".tflite") and (run_dir / name).exists()
     }
-    model = loading.load_classifier(run_dir / run_folder.MODEL)
+    model = load_classifier(run_dir / run_folder.MODEL)
     predictors = {
         EXPORTS[file_format]: classifier.predict
         for file_format, classifier in classifiers.items()
@@ -67,7 +68,7 @@ def write_companions(run_dir: Path, config: ExportConfig) -> None:
         path.write_text(card, encoding="utf-8")
 
 
-def measure_milliseconds(classifier: loading.Classifier) -> float:
+def measure_milliseconds(classifier: Classifier) -> float:
     """Returns how long an answer to one image takes, the median of some."""
     import numpy as np
 

@@ -147,9 +147,10 @@ def fit_transfer(
     """Trains a head on what the frozen backbone sees, which it sees once."""
     import keras
 
-    from landmarks_tf.data import pipeline
     from landmarks_tf.models import transfer
     from landmarks_tf.training import fit
+    from landmarks_tf.training.features import make_feature_dataset
+    from landmarks_tf.training.features import make_feature_training_dataset
 
     image_size = (options.image_size, options.image_size)
     # Before the networks are built: their dropout and random weights are drawn then.
@@ -169,7 +170,7 @@ def fit_transfer(
         for name in ("train", "validation")
     }
     checkpoints_dir = run_dir / run_folder.CHECKPOINTS
-    validation = pipeline.make_feature_dataset(
+    validation = make_feature_dataset(
         features["validation"], photos.labels("validation"), options.batch_size
     )
     build_head = functools.partial(
@@ -178,7 +179,7 @@ def fit_transfer(
     progress = fit.train_model(
         build_head,
         options,
-        lambda epoch: pipeline.make_feature_training_dataset(
+        lambda epoch: make_feature_training_dataset(
             features["train"], photos.labels("train"), options, epoch
         ),
         validation,

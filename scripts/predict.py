@@ -27,8 +27,8 @@ import tqdm
 from absl import flags
 
 from landmarks_tf.errors import InvalidInput
-from landmarks_tf.inference import loading
 from landmarks_tf.inference import photo_input
+from landmarks_tf.inference.classifier import load_classifier
 from landmarks_tf.inference.photo_input import Photo
 from landmarks_tf.names import printable
 
@@ -60,7 +60,7 @@ def main(arguments: list[str]) -> int:
         raise InvalidInput("name at least one photo or folder of photos")
     photos = list(find_photos(arguments))
     with command_line.quiet_stderr():
-        classifier = loading.load_classifier(_MODEL.value)
+        classifier = load_classifier(_MODEL.value)
     if _EXPLAIN.value and classifier.find_heat is None:
         raise InvalidInput("`explain` needs a .keras model, not a .tflite file")
     overlays = _EXPLAIN.value and answering.Overlays(Path(_EXPLAIN.value), classifier)

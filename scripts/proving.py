@@ -20,7 +20,7 @@ from landmarks_tf.data.photo_set import PhotoSet
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.errors import first_line
 from landmarks_tf.export import parity
-from landmarks_tf.inference import loading
+from landmarks_tf.inference.classifier import load_classifier
 from landmarks_tf.names import printable
 from landmarks_tf.run_folder import EXPORTS
 
@@ -170,7 +170,7 @@ def answer_by_pillow(path: Path, files: Sequence[str]) -> "np.ndarray":
     """Returns the probabilities of a .keras or .tflite file for photo files."""
     import numpy as np
 
-    classifier = loading.load_classifier(path)
+    classifier = load_classifier(path)
     rows = []
     for _, probabilities in classifier.predict_photos([Path(file) for file in files]):
         if isinstance(probabilities, InvalidInput):

@@ -14,8 +14,8 @@ from landmarks_tf import run_folder
 from landmarks_tf.data.photo import unreadable_reason
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.evaluation import calibration
-from landmarks_tf.inference import loading
 from landmarks_tf.inference import photo_input
+from landmarks_tf.inference.classifier import load_classifier
 from landmarks_tf.names import printable
 
 _OUTLIERS_DIR = flags.DEFINE_string(
@@ -90,7 +90,7 @@ def answer_outliers(run_dir: Path, outliers: Sequence[Path]) -> dict[str, float]
     Names those that cannot be read.
     """
     largest = {}
-    for path, answer in loading.load_classifier(run_dir).predict_photos(outliers):
+    for path, answer in load_classifier(run_dir).predict_photos(outliers):
         if isinstance(answer, InvalidInput):
             print(printable(f"skipped {answer}"), file=sys.stderr)
         else:

@@ -29,7 +29,7 @@ from landmarks_tf import run_folder
 from landmarks_tf.data import photo_set
 from landmarks_tf.data import split_file
 from landmarks_tf.errors import InvalidInput
-from landmarks_tf.inference import loading
+from landmarks_tf.inference.classifier import load_classifier
 
 _MODEL = flags.DEFINE_string(
     "model",
@@ -74,7 +74,7 @@ def main(arguments: list[str]) -> None:
             ) from error
         print(f"loading {path} ...", flush=True)
         with command_line.quiet_stderr():
-            classifier = loading.load_classifier(path)
+            classifier = load_classifier(path)
         run_dir = path if path.is_dir() else path.parent
         card = run_dir / run_folder.MODEL_CARD
         app = web.build_app(

@@ -372,11 +372,11 @@ def evaluate(
 
 def show_answer(output_dir: Path, photos: PhotoSet) -> None:
     """Asks the run about one test photo, as predict.py would."""
-    from landmarks_tf.inference import loading
+    from landmarks_tf.inference.classifier import load_classifier
 
     photo = photos.absolute_paths("test")[0]
     with command_line.quiet_stderr():
-        classifier = loading.load_classifier(output_dir)
+        classifier = load_classifier(output_dir)
         landmarks = classifier.predict_landmarks(photo)
     print(f"run folder: {output_dir}")
     write = answering.make_writer("table", [photo], classifier.names, len(landmarks))

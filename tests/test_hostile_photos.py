@@ -13,9 +13,9 @@ from page_parts import pytestmark  # noqa: F401
 
 from landmarks_tf.data import file_check
 from landmarks_tf.data import pipeline
-from landmarks_tf.data import tf_check
 from landmarks_tf.data import tf_image
 from landmarks_tf.data.photo_set import load_catalog
+from landmarks_tf.data.tf_image import find_unreadable
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.inference.classifier import Classifier
 
@@ -111,7 +111,7 @@ def test_a_check_names_the_damaged_ones(problems):
 
 def test_what_is_left_can_be_trained_on(hostile, problems):
     readable = hostile.without({path for path in problems if problems[path]})
-    unreadable = tf_check.find_unreadable(readable)
+    unreadable = find_unreadable(readable)
     left = readable.without(unreadable)
     count = 0
     for images, _ in pipeline.make_dataset(left, "train", SIZE, 32):

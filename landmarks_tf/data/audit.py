@@ -1,21 +1,33 @@
 """What is wrong with a data folder, from its listing and what its files are.
 
-Owns the judgement. Does not read files (`inspection`), does not draw (`data_report`).
+Owns the judgement, and the report on it: JSON for programs, a page with pictures for
+people, whose form is in `templates/data_report.html`. Does not judge a single file
+(`file_check`).
 """
 
+import json
+import os
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 
 from landmarks_tf.data import file_check
+from landmarks_tf.data.cache import Passing
+from landmarks_tf.data.cache import map_files
 from landmarks_tf.data.file_check import FileCheck
+from landmarks_tf.data.photo import read_photo
 from landmarks_tf.data.photo_set import PhotoSet
 from landmarks_tf.data.photo_set import is_photo_name
+from landmarks_tf.errors import InvalidInput
+from landmarks_tf.page import encode_thumbnail
+from landmarks_tf.page import render
 
 # Kinds of findings, in the order of a report, with their titles.
 PROBLEMS = {
@@ -46,6 +58,13 @@ _PLACEHOLDER = re.compile(
     r"[ _-]*\d*|\d+|.*([ _-]copy|\(\d+\))",
     re.IGNORECASE,
 )
+_THUMBNAIL_SIDE = 96
+_NUM_SAMPLES = 4
+# A page must open in a browser, however large the folder: the rest is in the JSON.
+_MAX_CLASSES = 200
+_MAX_FINDINGS = 100
+_MAX_THUMBNAILS = 4
+_MAX_POINTS = 2000
 
 
 @dataclass(frozen=True)
@@ -93,6 +112,92 @@ def check_data(
     findings += _check_ignored(catalog.ignored, others)
     order = [*PROBLEMS, *NOTES]
     return sorted(findings, key=lambda finding: order.index(finding.kind))
+
+
+def write_json(
+    path: Path, catalog: PhotoSet, num_read: int, findings: Sequence[Finding]
+) -> None:
+    """Writes what was found for programs to read.
+
+    Args:
+        path: the file.
+        catalog: the data folder.
+        num_read: photos that can be read.
+        findings: what was found.
+    """
+    record = {
+        "data_dir": str(catalog.data_dir.resolve()),
+        "num_photos": len(catalog.all_photos()),
+        "num_readable": num_read,
+        "classes": _class_counts(catalog),
+        "findings": [
+            {
+                "kind": finding.kind,
+                "is_problem": finding.is_problem,
+                "text": finding.text,
+                "paths": finding.paths,
+            }
+            for finding in findings
+        ],
+    }
+    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def write_html(
+    path: Path,
+    catalog: PhotoSet,
+    inspections: Mapping[str, FileCheck],
+    findings: Sequence[Finding],
+) -> None:
+    """Writes the page.
+
+    Args:
+        path: the file.
+        catalog: the data folder.
+        inspections: of every photo, by path.
+        findings: what was found.
+    """
+    from landmarks_tf import plots  # only here: matplotlib takes half a second
+
+    by_title = {
+        title: [finding for finding in findings if finding.kind == kind]
+        for kind, title in (PROBLEMS | NOTES).items()
+    }
+    samples = _choose_samples(catalog, inspections)
+    shown = [f for group in by_title.values() for f in group[:_MAX_FINDINGS]]
+    wanted = [path for finding in shown for path in _shown_paths(finding)]
+    wanted += [path for paths in samples.values() for path in paths]
+    wanted = [p for p in wanted if p not in inspections or not inspections[p].problem]
+    readable = [found for found in inspections.values() if not found.problem]
+    # Evenly chosen ones where there are very many.
+    drawn = readable[:: -(-len(readable) // _MAX_POINTS) or 1]
+    counts = _class_counts(catalog)
+    page = render(
+        "data_report.html",
+        data_dir=catalog.data_dir.resolve(),
+        num_photos=len(inspections),
+        num_readable=len(readable),
+        num_problems=sum(finding.is_problem for finding in findings),
+        findings={title: group for title, group in by_title.items() if group},
+        max_findings=_MAX_FINDINGS,
+        shown_paths=_shown_paths,
+        thumbnails=load_thumbnails(catalog.data_dir, dict.fromkeys(wanted)),
+        splits=list(catalog.splits),
+        counts=counts,
+        longest=max((sum(row.values()) for row in counts.values()), default=0) or 1,
+        max_classes=_MAX_CLASSES,
+        sizes=plots.draw_sizes([(x.width, x.height) for x in drawn]) if drawn else "",
+        samples=samples,
+    )
+    path.write_text(page, encoding="utf-8")
+
+
+def load_thumbnails(data_dir: Path, paths: Iterable[str]) -> dict[str, str]:
+    """Returns small JPEGs as base64 by path; empty for files that cannot be read."""
+    paths = list(paths)
+    files = [os.path.join(data_dir, path) for path in paths]
+    answers = map_files(_thumbnail, files, f"thumbnail {_THUMBNAIL_SIDE}")
+    return dict(zip(paths, answers))
 
 
 def _check_files(
@@ -179,3 +284,37 @@ def _check_ignored(
             yield Finding("misnamed", text, (path,))
         else:
             yield Finding("ignored", "not named as a photo", (path,))
+
+
+def _thumbnail(path: str) -> str:
+    try:
+        _, upright = read_photo(path)
+    except InvalidInput:
+        return Passing()
+    return encode_thumbnail(upright, _THUMBNAIL_SIDE)
+
+
+def _class_counts(catalog: PhotoSet) -> dict[str, dict[str, int]]:
+    counts = {split: Counter(catalog.labels(split)) for split in catalog.splits}
+    return {
+        name: {split: counts[split][label] for split in counts}
+        for label, name in enumerate(catalog.class_names)
+    }
+
+
+def _choose_samples(
+    catalog: PhotoSet, inspections: Mapping[str, FileCheck]
+) -> dict[str, list[str]]:
+    """Returns readable photos of each class, evenly spaced."""
+    by_label: dict[int, list[str]] = {}
+    for photo in catalog.all_photos():
+        if photo.label < _MAX_CLASSES and not inspections[photo.path].problem:
+            by_label.setdefault(photo.label, []).append(photo.path)
+    return {
+        catalog.class_names[label]: photos[:: -(-len(photos) // _NUM_SAMPLES)]
+        for label, photos in sorted(by_label.items())
+    }
+
+
+def _shown_paths(finding: Finding) -> tuple[str, ...]:
+    return finding.paths[:_MAX_THUMBNAILS] if finding.kind != "ignored" else ()

@@ -1,16 +1,17 @@
-"""tf.data: from photo files to batches of the contract's images and labels."""
+"""tf.data: from photo files to batches of the contract's images and labels.
 
+Owns the order in which a run sees its examples, and which of them a host sees.
+"""
+
+import functools
 import math
 import os
 from collections.abc import Callable
-from collections.abc import Sequence
 
-import numpy as np
 import tensorflow as tf
 
 from landmarks_tf.config import TrainConfig
 from landmarks_tf.data import augment
-from landmarks_tf.data import epochs
 from landmarks_tf.data import tf_image
 from landmarks_tf.data.photo import ImageSize
 from landmarks_tf.data.photo import as_image_size
@@ -23,6 +24,8 @@ from landmarks_tf.data.split import WHOLE
 
 # AUTOTUNE begins with one and takes most of a first epoch to find this.
 _NUM_PARALLEL = os.cpu_count()
+# Batches. AUTOTUNE takes gigabytes where training is slower than reading.
+_NUM_PREFETCHED = 2
 
 
 def make_dataset(
@@ -48,7 +51,7 @@ def make_dataset(
     examples = _examples(photos, split, image_size, cache)
     load_pixels = _pixel_loader(image_size, cache)
     pixels = examples.map(load_pixels, num_parallel_calls=_NUM_PARALLEL)
-    return _batches(pixels, batch_size).prefetch(epochs.NUM_PREFETCHED)
+    return _batches(pixels, batch_size).prefetch(_NUM_PREFETCHED)
 
 
 def make_validation_dataset(
@@ -84,15 +87,15 @@ def make_validation_dataset(
         tf.data.Dataset.from_tensor_slices(weights),
     )
     load_pixels = _pixel_loader(image_size, cache)
-    pixels = epochs.take_share(rows, batch_size, share).map(
+    pixels = _take_share(rows, batch_size, share).map(
         lambda names, weight: (*load_pixels(*names), weight),
         num_parallel_calls=_NUM_PARALLEL,
     )
     batches = _batches(pixels, share.share_of(batch_size))
     # Of shares TensorFlow cannot tell by itself how many they are.
-    steps = epochs.count_steps(num_rows, batch_size, share)
+    steps = count_steps(num_rows, batch_size, share)
     batches = batches.apply(tf.data.experimental.assert_cardinality(steps))
-    return batches.prefetch(epochs.NUM_PREFETCHED)
+    return batches.prefetch(_NUM_PREFETCHED)
 
 
 def make_training_dataset(
@@ -127,7 +130,7 @@ def make_training_dataset(
     num_photos = len(photos.splits["train"])
     examples = _examples(photos, "train", options.decoded_size, cache)
     load_pixels = _pixel_loader(options.decoded_size, cache)
-    steps = epochs.count_steps(num_photos, options.batch_size, share)
+    steps = count_steps(num_photos, options.batch_size, share)
 
     # Names are shuffled, not images: the buffer holds all of them.
     def load(shuffled: tf.data.Dataset, epoch: tf.Tensor, size: int) -> tf.data.Dataset:
@@ -145,51 +148,82 @@ def make_training_dataset(
             batches = _mixed(numbered, mixers, num_classes, options, epoch, share)
         return batches
 
-    return epochs.chain_epochs(examples, load, options, initial_epoch, share)
+    return chain_epochs(examples, load, options, initial_epoch, share)
 
 
-def make_feature_dataset(
-    features: np.ndarray, labels: Sequence[int], batch_size: int
-) -> tf.data.Dataset:
-    """Returns the features of photos with their labels in order, for evaluation.
-
-    Args:
-        features: float32 `[num_photos, num_features]`.
-        labels: of the photos.
-        batch_size: photos a batch.
-
-    Returns:
-        batches of (features float32 `[batch, num_features]`, labels int32 `[batch]`).
-    """
-    return _feature_examples(features, labels).batch(batch_size)
-
-
-def make_feature_training_dataset(
-    features: np.ndarray,
-    labels: Sequence[int],
+def chain_epochs(
+    examples: tf.data.Dataset,
+    load: Callable[[tf.data.Dataset, tf.Tensor, int], tf.data.Dataset],
     options: TrainConfig,
-    initial_epoch: int = 0,
+    initial_epoch: int,
+    share: Share = WHOLE,
 ) -> tf.data.Dataset:
-    """Returns epochs as `make_training_dataset` does, of features in their place.
+    """Chains the epochs to come; `load` makes batches of shuffled examples.
+
+    It is traced once for each size of images, which Keras's CutMix has to know.
 
     Args:
-        features: float32 `[num_photos, num_features]`.
-        labels: of the photos.
+        examples: of an epoch; all fit in memory.
+        load: from (place in the epoch, example), number of the epoch and size of images
+            to batches, of `options.batch_size` or a host's share of it.
         options: of the run.
         initial_epoch: the first to come.
+        share: of every batch that is read.
     """
-    examples = _feature_examples(features, labels)
 
-    def load(shuffled: tf.data.Dataset, epoch: tf.Tensor, size: int) -> tf.data.Dataset:
-        del epoch, size
-        return shuffled.map(lambda place, example: example).batch(options.batch_size)
+    def one_epoch(epoch: tf.Tensor, size: int) -> tf.data.Dataset:
+        # In a traced function this sets the seed of its graph alone: the order would
+        # else depend on whether and when the program set the global one. TensorFlow
+        # compares it with 0 and then takes a tensor for a truth value.
+        tf.random.set_seed(options.seed + 1)
+        shuffled = examples.shuffle(
+            len(examples), seed=epoch, reshuffle_each_iteration=False
+        )
+        own = _take_share(shuffled.enumerate(), options.batch_size, share)
+        return load(own, epoch, size)
 
-    return epochs.chain_epochs(examples, load, options, initial_epoch)
+    stretches = []
+    for size in dict.fromkeys(options.epoch_sizes):
+        begin = options.epoch_sizes.index(size)
+        end = begin + options.epoch_sizes.count(size)
+        numbers = tf.data.Dataset.range(max(begin, initial_epoch), end)
+        stretches.append(numbers.flat_map(functools.partial(one_epoch, size=size)))
+    dataset = functools.reduce(tf.data.Dataset.concatenate, stretches)
+    num_epochs = options.epochs - initial_epoch
+    steps = count_steps(len(examples), options.batch_size, share) * num_epochs
+    # Of a flat_map TensorFlow cannot tell by itself how long it is.
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
+    return dataset.prefetch(_NUM_PREFETCHED)
 
 
-def _feature_examples(features: np.ndarray, labels: Sequence[int]) -> tf.data.Dataset:
-    slices = (features, tf.constant(labels, tf.int32))
-    return tf.data.Dataset.from_tensor_slices(slices)
+def count_steps(num_examples: int, batch_size: int, share: Share = WHOLE) -> int:
+    """Returns how many batches an epoch has, a smaller last one included."""
+    whole, rest = divmod(num_examples, batch_size)
+    return whole + (share.share_of(rest) > 0)
+
+
+def _take_share(
+    examples: tf.data.Dataset, batch_size: int, share: Share
+) -> tf.data.Dataset:
+    """Takes this host's examples of every batch, before they are read.
+
+    All devices have equally many of a batch: of a last one that does not divide by them
+    as few are left out as need be.
+
+    Args:
+        examples: of all hosts, in the order of their batches.
+        batch_size: examples a batch, of all hosts; divides by the devices.
+        share: that is this host's.
+    """
+    if share.num_devices == 1:
+        return examples
+
+    def choose(*batch: tf.Tensor) -> tuple:
+        count = share.share_of(tf.shape(tf.nest.flatten(batch)[0])[0])
+        begin = share.process_index * count
+        return tf.nest.map_structure(lambda rows: rows[begin : begin + count], batch)
+
+    return examples.batch(batch_size).map(choose).unbatch()
 
 
 def _examples(

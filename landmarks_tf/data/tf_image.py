@@ -1,10 +1,16 @@
 """From photo bytes to a model's input as TensorFlow operations.
 
-Owns the same steps as `preprocessing`, in the same order, for the places where a
-graph is needed: the tf.data pipeline and the SavedModel's bytes signature.
+Owns the same steps as `photo`, in the same order, for the places where a graph is
+needed: the tf.data pipeline and the SavedModel's bytes signature. Owns which photos
+TensorFlow cannot decode, though Pillow may.
 """
 
 import tensorflow as tf
+
+from landmarks_tf.data.cache import Passing
+from landmarks_tf.data.cache import map_files
+from landmarks_tf.data.photo import unreadable_reason
+from landmarks_tf.data.photo_set import PhotoSet
 
 _PNG = b"\x89PNG"
 _RIFF = b"RIFF"  # a WebP
@@ -21,7 +27,7 @@ apart = tf.function(experimental_attributes={"_noinline": True})
 def preprocess(contents: tf.Tensor, image_size: tuple[int, int]) -> tf.Tensor:
     """Returns one photo's bytes as uint8 pixels `[height, width, 3]`, upright RGB.
 
-    Resized quickly, within a grey level of the definition: see `graph_resizing`.
+    Resized quickly, within a grey level of the definition: see `export.tf_resize`.
 
     Args:
         contents: scalar string, the bytes of a JPEG, PNG, GIF, BMP or WebP file.
@@ -59,6 +65,35 @@ def resize(image: tf.Tensor, image_size: tuple[int, int]) -> tf.Tensor:
     )
     pixels = tf.cast(tf.round(resized), tf.uint8)
     return tf.ensure_shape(pixels, (*image_size, 3))
+
+
+def find_unreadable(photos: PhotoSet) -> dict[str, str]:
+    """Decodes every photo as training will, in parallel, or remembers it.
+
+    Returns:
+        for each photo that cannot be decoded, the reason in a few words by its
+        relative path, in the catalog's order.
+    """
+    # As a graph: step by step in Python, this takes ten times as long.
+    run = tf.function(decode, input_signature=[tf.TensorSpec([], tf.string)])
+
+    def find_reason(path: str) -> str:
+        try:
+            with open(path, "rb") as file:
+                run(file.read())
+        except OSError as error:
+            return Passing(error.strerror or error)
+        except tf.errors.InvalidArgumentError:
+            # Pillow knows the words for it.
+            reason = unreadable_reason(path)
+            return reason or "TensorFlow cannot decode it"
+        return ""
+
+    names = [photo.path for photo in photos.all_photos()]
+    files = [str(photos.data_dir / name) for name in names]
+    question = f"decode 1, TensorFlow {tf.__version__}"
+    reasons = map_files(find_reason, files, question)
+    return {name: reason for name, reason in zip(names, reasons) if reason}
 
 
 def read_orientation(contents: tf.Tensor) -> tf.Tensor:

@@ -28,8 +28,8 @@ from apache_beam.ml.inference.base import RunInference
 from landmarks_tf import run_folder
 from landmarks_tf.data.photo_set import is_photo_name
 from landmarks_tf.errors import InvalidInput
-from landmarks_tf.inference import loading
 from landmarks_tf.inference.classifier import Classifier
+from landmarks_tf.inference.classifier import load_classifier
 
 TAGS = "tags"
 BAD = "bad"
@@ -65,7 +65,7 @@ class LandmarkHandler(ModelHandler[fileio.ReadableFile, tuple[str, str], Classif
     def load_model(self) -> Classifier:
         """Reads the TFLite file, from a bucket too, with its labels and threshold."""
         if FileSystems.get_scheme(self._model) is None:
-            return loading.load_classifier(self._model, self._num_cores)
+            return load_classifier(self._model, self._num_cores)
         local_dir = tempfile.mkdtemp()
         folder, name = FileSystems.split(self._model)
         for part in (name, run_folder.LABELS, run_folder.METRICS):
@@ -73,7 +73,7 @@ class LandmarkHandler(ModelHandler[fileio.ReadableFile, tuple[str, str], Classif
             if FileSystems.exists(source):
                 with FileSystems.open(source) as file:
                     Path(local_dir, part).write_bytes(file.read())
-        classifier = loading.load_classifier(Path(local_dir, name), self._num_cores)
+        classifier = load_classifier(Path(local_dir, name), self._num_cores)
         # Not now: LiteRT opens the file again for each thread.
         weakref.finalize(classifier, shutil.rmtree, local_dir, ignore_errors=True)
         return classifier

@@ -1,7 +1,7 @@
-"""What a frozen backbone sees in photos, computed once and kept.
+"""What a frozen backbone sees in photos, computed once, kept, and trained on.
 
-Owns the memory of features, keyed by all that they depend on. Does not own the backbone
-(`models`) nor the reading of photos (`pipeline`).
+Owns the memory of features, keyed by all that they depend on, and their datasets. Does
+not own the backbone (`transfer`) nor the reading of photos (`pipeline`).
 """
 
 import contextlib
@@ -18,7 +18,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from landmarks_tf.config import TrainConfig
 from landmarks_tf.data import augment
+from landmarks_tf.data import pipeline
 from landmarks_tf.data import tf_image
 from landmarks_tf.data.cache import cache_dir
 from landmarks_tf.data.cache import connect
@@ -91,6 +93,45 @@ def digest_extractor(extractor: keras.Model) -> bytes:
     return digest.digest()
 
 
+def make_feature_dataset(
+    features: np.ndarray, labels: Sequence[int], batch_size: int
+) -> tf.data.Dataset:
+    """Returns the features of photos with their labels in order, for evaluation.
+
+    Args:
+        features: float32 `[num_photos, num_features]`.
+        labels: of the photos.
+        batch_size: photos a batch.
+
+    Returns:
+        batches of (features float32 `[batch, num_features]`, labels int32 `[batch]`).
+    """
+    return _feature_examples(features, labels).batch(batch_size)
+
+
+def make_feature_training_dataset(
+    features: np.ndarray,
+    labels: Sequence[int],
+    options: TrainConfig,
+    initial_epoch: int = 0,
+) -> tf.data.Dataset:
+    """Returns epochs as `pipeline.make_training_dataset` does, of features.
+
+    Args:
+        features: float32 `[num_photos, num_features]`.
+        labels: of the photos.
+        options: of the run.
+        initial_epoch: the first to come.
+    """
+    examples = _feature_examples(features, labels)
+
+    def load(shuffled: tf.data.Dataset, epoch: tf.Tensor, size: int) -> tf.data.Dataset:
+        del epoch, size
+        return shuffled.map(lambda place, example: example).batch(options.batch_size)
+
+    return pipeline.chain_epochs(examples, load, options, initial_epoch)
+
+
 def _compute(
     extractor: keras.Model,
     make_images: Callable[[list[int]], Iterable[tuple[tf.Tensor, tf.Tensor]]],
@@ -104,3 +145,8 @@ def _compute(
     for images, _ in make_images(indices):
         vectors = extractor.predict_on_batch(images).astype(np.float32)
         yield [(next(left), vector.tobytes()) for vector in vectors]
+
+
+def _feature_examples(features: np.ndarray, labels: Sequence[int]) -> tf.data.Dataset:
+    slices = (features, tf.constant(labels, tf.int32))
+    return tf.data.Dataset.from_tensor_slices(slices)

@@ -6,11 +6,12 @@ import pytest
 import tensorflow as tf
 
 from landmarks_tf.config import TrainConfig
-from landmarks_tf.data import epochs
 from landmarks_tf.data import pipeline
 from landmarks_tf.data import tf_image
 from landmarks_tf.data.photo import load_images
 from landmarks_tf.data.photo_set import load_catalog
+from landmarks_tf.data.pipeline import chain_epochs
+from landmarks_tf.data.pipeline import count_steps
 from landmarks_tf.data.pixels import DiskCache
 from landmarks_tf.data.pixels import MemoryCache
 from landmarks_tf.data.split import Share
@@ -19,6 +20,13 @@ from landmarks_tf.data.split import WHOLE
 SIZE = 64
 OPTIONS = TrainConfig(image_size=SIZE, batch_size=8, epochs=3, seed=5)
 SHARED = dataclasses.replace(OPTIONS, epochs=2, augmentation="crop_flip_color")
+GROWING = TrainConfig(
+    image_size=128,
+    batch_size=4,
+    epochs=4,
+    augmentation="crop_flip_color",
+    training_sizes=(64, 128),
+)
 # Each has two devices: of 37 photos the last batch has 5, of which 4 divide by them.
 TWO = [Share(2, index, 4) for index in range(2)]
 
@@ -193,15 +201,6 @@ def test_a_resumed_run_sees_the_views_an_unbroken_one_would(photos):
         assert np.array_equal(unbroken[74:], resumed)
 
 
-def test_an_epoch_shows_the_features_of_each_photo_once(photos):
-    features = np.arange(37, dtype=np.float32).reshape(37, 1)
-    labels = list(range(37))
-    dataset = pipeline.make_feature_training_dataset(features, labels, OPTIONS)
-    shown, named = read(dataset)
-    assert sorted(named[:37]) == labels
-    assert np.array_equal(shown[:, 0], named)
-
-
 def test_two_hosts_see_together_what_one_sees(photos):
     one, *shares = (
         read_batches(pipeline.make_training_dataset(photos, SHARED, share=share))
@@ -215,12 +214,12 @@ def test_two_hosts_see_together_what_one_sees(photos):
 
 
 def test_a_last_batch_of_fewer_photos_than_devices_is_left_out():
-    assert epochs.count_steps(37, 8) == 5
-    assert epochs.count_steps(37, 8, Share(2, 0, 4)) == 5
-    assert epochs.count_steps(35, 8, Share(2, 0, 4)) == 4
+    assert count_steps(37, 8) == 5
+    assert count_steps(37, 8, Share(2, 0, 4)) == 5
+    assert count_steps(35, 8, Share(2, 0, 4)) == 4
     options = TrainConfig(image_size=64, batch_size=18, epochs=3)
     many = Share(3, 0, 6)
-    assert epochs.count_steps(37, options.batch_size, many) == 2
+    assert count_steps(37, options.batch_size, many) == 2
 
 
 def test_hosts_mix_photos_each_in_its_own_way(photos):
@@ -249,3 +248,35 @@ def test_validation_counts_every_photo_once(validated):
         images, labels, weights = map(np.concatenate, zip(*parts))
         np.testing.assert_array_equal(images[weights > 0], whole[0])
         np.testing.assert_array_equal(labels[weights > 0], whole[1])
+
+
+def chained(initial_epoch=0, sizes=None):
+    def load(shuffled, epoch, size):
+        (sizes if sizes is not None else []).append(size)
+        labelled = shuffled.map(lambda place, example: (example, epoch, size))
+        return labelled.batch(GROWING.batch_size)
+
+    examples = tf.data.Dataset.range(10)
+    batches = chain_epochs(examples, load, GROWING, initial_epoch)
+    assert len(batches) == 3 * (4 - initial_epoch)
+    return [tuple(map(int, row)) for row in batches.unbatch().as_numpy_iterator()]
+
+
+def test_each_epoch_holds_every_example_once_in_an_order_of_its_own():
+    rows = chained()
+    epochs = [[e for e, epoch, _ in rows if epoch == number] for number in range(4)]
+    assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 4
+
+
+def test_each_size_is_traced_once_and_has_its_epochs():
+    sizes = []
+    rows = chained(sizes=sizes)
+    assert sizes == [64, 128]
+    assert [size for *_, size in rows] == [64] * 20 + [128] * 20
+
+
+def test_the_epochs_to_come_are_those_of_the_whole_run():
+    assert chained(3) == chained()[30:]
+    assert chained(1) == chained()[10:]
+    assert chained(4) == []

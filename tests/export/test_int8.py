@@ -4,7 +4,7 @@ import pytest
 
 from landmarks_tf.data.photo import load_images
 from landmarks_tf.export import int8
-from landmarks_tf.inference.loading import load_classifier
+from landmarks_tf.inference.classifier import load_classifier
 from landmarks_tf.models.scratch import build_scratch_model
 
 SIZE = 64

@@ -13,7 +13,7 @@ from conftest import run_script
 
 from landmarks_tf import load_images
 from landmarks_tf import run_folder
-from landmarks_tf.inference.loading import load_classifier
+from landmarks_tf.inference.classifier import load_classifier
 from landmarks_tf.models.surgery import divide_logits
 from landmarks_tf.models.surgery import load_model
 

@@ -10,7 +10,7 @@ from landmarks_tf.data.photo import load_images
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.export import metadata
 from landmarks_tf.export import saved_model
-from landmarks_tf.inference.loading import load_classifier
+from landmarks_tf.inference.classifier import load_classifier
 from landmarks_tf.models.scratch import build_scratch_model
 from landmarks_tf.models.transfer import build_transfer_model
 

@@ -3,7 +3,7 @@ import pytest
 
 from landmarks_tf.data.photo import load_images
 from landmarks_tf.export.served_model import ServedModel
-from landmarks_tf.inference.loading import load_classifier
+from landmarks_tf.inference.classifier import load_classifier
 
 
 @pytest.fixture(scope="module")

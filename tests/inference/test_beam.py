@@ -10,8 +10,8 @@ import pytest
 
 from landmarks_tf.data.photo import unreadable_reason
 from landmarks_tf.errors import InvalidInput
-from landmarks_tf.inference import loading
 from landmarks_tf.inference import photo_input
+from landmarks_tf.inference.classifier import load_classifier
 
 pytest.importorskip("apache_beam", reason='needs pip install -e ".[beam]"')
 pytestmark = pytest.mark.long
@@ -59,7 +59,7 @@ def test_records_are_those_of_the_classifier(run_dir, colored_dir, tmp_path, at)
     assert counts == {"tags": 15, "bad": 0}
     assert read_lines(tags, "bad") == []
     assert {path.name.split("-")[0] for path in tags.iterdir()} == {"tags", "bad"}
-    classifier = loading.load_classifier(run_dir / MODEL)
+    classifier = load_classifier(run_dir / MODEL)
     assert classifier.threshold > 0
     assert read_lines(tags, "tags") == [
         classifier.predict_landmarks(path, 2).to_record(at(path))

@@ -2,9 +2,11 @@ import keras
 import numpy as np
 import pytest
 
+from landmarks_tf.config import TrainConfig
 from landmarks_tf.models.transfer import build_feature_extractor
 from landmarks_tf.training.features import digest_extractor
 from landmarks_tf.training.features import extract_features
+from landmarks_tf.training.features import make_feature_training_dataset
 
 SIZE = 32
 CONTENTS = [f"photo {index}" for index in range(7)]
@@ -122,3 +124,13 @@ def test_the_same_photo_twice_is_computed_and_placed_twice(extractor, tmp_path):
     features = extract_features(extractor, contents, Photos(), tmp_path / "f.sqlite")
     assert len(features) == 7
     assert np.array_equal(features[0], features[6])
+
+
+def test_an_epoch_shows_the_features_of_each_photo_once():
+    config = TrainConfig(image_size=64, batch_size=8, epochs=3)
+    features = np.arange(37, dtype=np.float32).reshape(37, 1)
+    labels = list(range(37))
+    dataset = make_feature_training_dataset(features, labels, config)
+    shown, named = map(np.concatenate, zip(*dataset.as_numpy_iterator()))
+    assert sorted(named[:37]) == labels
+    assert np.array_equal(shown[:, 0], named)

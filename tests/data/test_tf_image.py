@@ -1,7 +1,7 @@
 import shutil
 
 from landmarks_tf.data.photo_set import load_catalog
-from landmarks_tf.data.tf_check import find_unreadable
+from landmarks_tf.data.tf_image import find_unreadable
 
 
 def test_unreadable_photos_are_found_and_their_reasons_told(colored_dir, tmp_path):
