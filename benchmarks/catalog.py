@@ -17,8 +17,8 @@ from pathlib import Path
 from measuring import report
 
 from landmarks_tf.config import TrainConfig
-from landmarks_tf.data.photo_set import load_catalog
-from landmarks_tf.data.split import split_catalog
+from landmarks_tf.data.photo_set import load_photos
+from landmarks_tf.data.split import split_photos
 
 
 def make_files(data_dir: Path, num_classes: int, num_photos: int) -> None:
@@ -35,12 +35,12 @@ def main() -> None:
         data_dir = Path(work, "photos")
         make_files(data_dir, num_classes, num_photos)
         begin = time.perf_counter()
-        catalog = load_catalog(data_dir)
+        listed = load_photos(data_dir)
         listed = time.perf_counter() - begin
-        paths = [photo.path for photo in catalog.all_photos()]
+        paths = [photo.path for photo in listed.all_photos()]
         hashes = {path: hashlib.sha256(path.encode()).hexdigest() for path in paths}
         begin = time.perf_counter()
-        photos, _ = split_catalog(catalog, hashes, TrainConfig())
+        photos, _ = split_photos(listed, hashes, TrainConfig())
         split = time.perf_counter() - begin
         begin = time.perf_counter()
         alternative = sorted(data_dir.rglob("*.jpg"))

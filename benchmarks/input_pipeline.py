@@ -32,7 +32,7 @@ from landmarks_tf.config import TrainConfig  # noqa: E402
 from landmarks_tf.data import pipeline  # noqa: E402
 from landmarks_tf.data.photo import load_images  # noqa: E402
 from landmarks_tf.data.photo_set import PhotoSet  # noqa: E402
-from landmarks_tf.data.photo_set import load_catalog  # noqa: E402
+from landmarks_tf.data.photo_set import load_photos  # noqa: E402
 from landmarks_tf.data.pixels import DiskCache  # noqa: E402
 from landmarks_tf.data.pixels import MemoryCache  # noqa: E402
 from landmarks_tf.data.pixels import PixelCache  # noqa: E402
@@ -151,7 +151,7 @@ def main() -> None:
         data_dir = Path(sys.argv[1])
     else:
         data_dir = sample_set.load_sample_set() / "test"
-    listing = load_catalog(data_dir)
+    listing = load_photos(data_dir)
     num_photos = int(sys.argv[2]) if len(sys.argv) > 2 else MAX_PHOTOS
     chosen = tuple(listing.all_photos())[:num_photos]
     photos = replace(listing, splits={"train": chosen, "validation": (), "test": ()})

@@ -24,7 +24,7 @@ from landmarks_tf.data import pipeline  # noqa: E402
 from landmarks_tf.data import split  # noqa: E402
 from landmarks_tf.data import split_file  # noqa: E402
 from landmarks_tf.data.photo_set import PhotoSet  # noqa: E402
-from landmarks_tf.data.photo_set import load_catalog  # noqa: E402
+from landmarks_tf.data.photo_set import load_photos  # noqa: E402
 from landmarks_tf.data.pixels import MemoryCache  # noqa: E402
 from landmarks_tf.models.transfer import build_feature_extractor  # noqa: E402
 from landmarks_tf.models.transfer import build_head  # noqa: E402
@@ -118,9 +118,9 @@ def main() -> None:
         epochs=epochs,
         learning_rate=3e-3,
     )
-    listing = load_catalog(data_dir)
+    listing = load_photos(data_dir)
     hashes = split_file.hash_photos(listing)
-    photos, _ = split.split_catalog(listing, hashes, TrainConfig())
+    photos, _ = split.split_photos(listing, hashes, TrainConfig())
     seconds, accuracy = {}, {}
     with tempfile.TemporaryDirectory() as work:
         for name, train in (

@@ -13,7 +13,7 @@ from landmarks_tf import run_folder
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.inference.classifier import Classifier
 from landmarks_tf.inference.photo_input import Photo
-from landmarks_tf.inference.prediction import Landmarks
+from landmarks_tf.inference.prediction import Prediction
 from landmarks_tf.inference.prediction import UNKNOWN
 from landmarks_tf.names import printable
 
@@ -25,7 +25,7 @@ _MAX_STEM = 50
 _MIN_PHOTO_WIDTH = 16
 _MIN_NAME_WIDTH = 8
 
-Answer = Landmarks | InvalidInput
+Answer = Prediction | InvalidInput
 Writer = Callable[[str, Answer], None]
 
 

@@ -31,7 +31,7 @@ def inspect(photos: PhotoSet, max_pixels: int = MAX_PIXELS) -> dict[str, FileChe
     """Reads every photo, or remembers it, with a progress bar on a terminal."""
     paths = [photo.path for photo in photos.all_photos()]
     inspections = tqdm.tqdm(
-        file_check.inspect_photos(photos.data_dir, paths, max_pixels),
+        file_check.check_files(photos.data_dir, paths, max_pixels),
         desc="reading photos",
         total=len(paths),
         unit="photo",

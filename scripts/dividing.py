@@ -48,7 +48,7 @@ def divide(
         raise InvalidInput(f"no readable test photos in {listing.data_dir}")
     readable.require_all_classes("train")
     hashes = {path: inspections[path].sha256 for path in inspections}
-    photos, alike = split.split_catalog(
+    photos, alike = split.split_photos(
         readable,
         hashes,
         options,

@@ -181,7 +181,7 @@ def find_photos(
     data_dir = Path(_DATA_DIR.value) if _DATA_DIR.value else None
     if data_dir is None or split_file.is_split_of(split_path, data_dir, name):
         return split_file.load_split(split_path, class_names, data_dir, [name]), True
-    listing = photo_set.load_evaluation_catalog(data_dir, name, class_names)
+    listing = photo_set.load_evaluation_photos(data_dir, name, class_names)
     inspections = checking.inspect(listing)
     photos, skipped = checking.skip_unreadable(listing, inspections)
     checking.print_left_out(cannot_be_read=len(skipped))

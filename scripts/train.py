@@ -210,7 +210,7 @@ def list_data() -> PhotoSet:
         data_dir = sample_set.load_sample_set()
     else:
         data_dir = Path(_DATA_DIR.value)
-    listing = photo_set.load_catalog(data_dir)
+    listing = photo_set.load_photos(data_dir)
     print(f"{data_dir}: {len(listing.class_names)} classes", flush=True)
     ignored = listing.visible_ignored()
     if ignored:

@@ -14,7 +14,7 @@ from page_parts import pytestmark  # noqa: F401
 from landmarks_tf.data import file_check
 from landmarks_tf.data import pipeline
 from landmarks_tf.data import tf_image
-from landmarks_tf.data.photo_set import load_catalog
+from landmarks_tf.data.photo_set import load_photos
 from landmarks_tf.data.tf_image import find_unreadable
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.inference.classifier import Classifier
@@ -74,7 +74,7 @@ def hostile(tmp_path_factory):
         contents = whole[index % len(whole)]
         damaged = rng.choice(MUTATIONS)(contents, whole, rng)
         (data_dir / "ab"[index % 2] / f"{index:04}.jpg").write_bytes(damaged)
-    return load_catalog(data_dir)
+    return load_photos(data_dir)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def problems(hostile):
     found = {}
     for photo in hostile.all_photos():
         path = str(hostile.data_dir / photo.path)
-        found[photo.path] = watched(file_check.inspect_photo, path).problem
+        found[photo.path] = watched(file_check.check_file, path).problem
     return found
 
 
@@ -144,11 +144,11 @@ def test_they_are_answered_or_named(hostile, problems):
     for photo in hostile.all_photos():
         path = hostile.data_dir / photo.path
         try:
-            landmarks = watched(classifier.predict_landmarks, path)
+            prediction = watched(classifier.predict_landmarks, path)
         except InvalidInput as error:
             assert str(error) == f"{path}: {problems[photo.path]}"
         else:
-            assert not problems[photo.path] and landmarks.is_known
+            assert not problems[photo.path] and prediction.is_known
 
 
 def test_the_server_answers_or_names_them(hostile, problems):

@@ -9,10 +9,10 @@ import tensorflow as tf
 from landmarks_tf.config import TrainConfig
 from landmarks_tf.data import split
 from landmarks_tf.data import tf_image
+from landmarks_tf.data.file_check import check_files
 from landmarks_tf.data.file_check import group_duplicates
-from landmarks_tf.data.file_check import inspect_photos
 from landmarks_tf.data.photo import load_pixels
-from landmarks_tf.data.photo_set import load_catalog
+from landmarks_tf.data.photo_set import load_photos
 from landmarks_tf.export import tf_resize
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -24,15 +24,15 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def photos():
-    return load_catalog(SHARED / "landmarks50")
+    return load_photos(SHARED / "landmarks50")
 
 
 def test_a_picture_in_train_and_test_is_found_and_not_trained_on(photos):
     paths = [photo.path for photo in photos.all_photos()]
-    inspections = dict(zip(paths, inspect_photos(photos.data_dir, paths)))
+    checks = dict(zip(paths, check_files(photos.data_dir, paths)))
     wall = "train/19.Great_Wall_of_China/4b547698f1bd3580.jpg"
     same_wall = "test/19.Great_Wall_of_China/c599f5ffd9f1069c.jpg"
-    groups = group_duplicates(inspections)
+    groups = group_duplicates(checks)
     # Both seen to be the same pictures; there are crops, too, that are not found.
     assert sorted(sorted(group) for group in groups) == [
         [same_wall, wall],
@@ -41,8 +41,8 @@ def test_a_picture_in_train_and_test_is_found_and_not_trained_on(photos):
             "test/20.Ha_Long_Bay/a94526b813c04c51.jpg",
         ],
     ]
-    hashes = {path: found.sha256 for path, found in inspections.items()}
-    divided, left_out = split.split_catalog(photos, hashes, TrainConfig(), groups)
+    hashes = {path: found.sha256 for path, found in checks.items()}
+    divided, left_out = split.split_photos(photos, hashes, TrainConfig(), groups)
     assert left_out == {wall: f"the same picture as {same_wall}"}
     counts = {name: len(own) for name, own in divided.splits.items()}
     assert counts == {"train": 2068, "validation": 229, "test": 496}

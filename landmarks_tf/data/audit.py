@@ -88,48 +88,48 @@ class Finding:
 
 
 def check_data(
-    catalog: PhotoSet,
+    photos: PhotoSet,
     folder_problems: Sequence[str],
-    inspections: Mapping[str, FileCheck],
+    checks: Mapping[str, FileCheck],
     others: Mapping[str, str],
     min_side: int,
 ) -> list[Finding]:
     """Returns what was found, problems first, by kind.
 
     Args:
-        catalog: the folder, with the splits between which pictures must not be shared.
-        folder_problems: see `catalog.list_data_dir`.
-        inspections: of every photo, by path.
+        photos: of the folder, in the splits that must not share pictures.
+        folder_problems: see `photo_set.list_data_dir`.
+        checks: of every photo, by path.
         others: what the visible files are that are not named as photos, by path; see
             `file_check.find_format`.
         min_side: a photo with a shorter side, in pixels, is too small.
     """
     findings = [Finding("folder", problem) for problem in folder_problems]
-    findings += _check_files(inspections, min_side)
-    findings += _check_duplicates(catalog, inspections)
-    findings += _check_balance(catalog)
-    findings += _check_names(catalog.class_names)
-    findings += _check_ignored(catalog.ignored, others)
+    findings += _check_files(checks, min_side)
+    findings += _check_duplicates(photos, checks)
+    findings += _check_balance(photos)
+    findings += _check_names(photos.class_names)
+    findings += _check_ignored(photos.ignored, others)
     order = [*PROBLEMS, *NOTES]
     return sorted(findings, key=lambda finding: order.index(finding.kind))
 
 
 def write_json(
-    path: Path, catalog: PhotoSet, num_read: int, findings: Sequence[Finding]
+    path: Path, photos: PhotoSet, num_read: int, findings: Sequence[Finding]
 ) -> None:
     """Writes what was found for programs to read.
 
     Args:
         path: the file.
-        catalog: the data folder.
+        photos: of the data folder.
         num_read: photos that can be read.
         findings: what was found.
     """
     record = {
-        "data_dir": str(catalog.data_dir.resolve()),
-        "num_photos": len(catalog.all_photos()),
+        "data_dir": str(photos.data_dir.resolve()),
+        "num_photos": len(photos.all_photos()),
         "num_readable": num_read,
-        "classes": _class_counts(catalog),
+        "classes": _class_counts(photos),
         "findings": [
             {
                 "kind": finding.kind,
@@ -145,16 +145,16 @@ def write_json(
 
 def write_html(
     path: Path,
-    catalog: PhotoSet,
-    inspections: Mapping[str, FileCheck],
+    photos: PhotoSet,
+    checks: Mapping[str, FileCheck],
     findings: Sequence[Finding],
 ) -> None:
     """Writes the page.
 
     Args:
         path: the file.
-        catalog: the data folder.
-        inspections: of every photo, by path.
+        photos: of the data folder.
+        checks: of every photo, by path.
         findings: what was found.
     """
     from landmarks_tf import plots  # only here: matplotlib takes half a second
@@ -163,26 +163,26 @@ def write_html(
         title: [finding for finding in findings if finding.kind == kind]
         for kind, title in (PROBLEMS | NOTES).items()
     }
-    samples = _choose_samples(catalog, inspections)
+    samples = _choose_samples(photos, checks)
     shown = [f for group in by_title.values() for f in group[:_MAX_FINDINGS]]
     wanted = [path for finding in shown for path in _shown_paths(finding)]
     wanted += [path for paths in samples.values() for path in paths]
-    wanted = [p for p in wanted if p not in inspections or not inspections[p].problem]
-    readable = [found for found in inspections.values() if not found.problem]
+    wanted = [p for p in wanted if p not in checks or not checks[p].problem]
+    readable = [found for found in checks.values() if not found.problem]
     # Evenly chosen ones where there are very many.
     drawn = readable[:: -(-len(readable) // _MAX_POINTS) or 1]
-    counts = _class_counts(catalog)
+    counts = _class_counts(photos)
     page = render(
         "data_report.html",
-        data_dir=catalog.data_dir.resolve(),
-        num_photos=len(inspections),
+        data_dir=photos.data_dir.resolve(),
+        num_photos=len(checks),
         num_readable=len(readable),
         num_problems=sum(finding.is_problem for finding in findings),
         findings={title: group for title, group in by_title.items() if group},
         max_findings=_MAX_FINDINGS,
         shown_paths=_shown_paths,
-        thumbnails=load_thumbnails(catalog.data_dir, dict.fromkeys(wanted)),
-        splits=list(catalog.splits),
+        thumbnails=load_thumbnails(photos.data_dir, dict.fromkeys(wanted)),
+        splits=list(photos.splits),
         counts=counts,
         longest=max((sum(row.values()) for row in counts.values()), default=0) or 1,
         max_classes=_MAX_CLASSES,
@@ -200,10 +200,8 @@ def load_thumbnails(data_dir: Path, paths: Iterable[str]) -> dict[str, str]:
     return dict(zip(paths, answers))
 
 
-def _check_files(
-    inspections: Mapping[str, FileCheck], min_side: int
-) -> Iterator[Finding]:
-    for path, found in inspections.items():
+def _check_files(checks: Mapping[str, FileCheck], min_side: int) -> Iterator[Finding]:
+    for path, found in checks.items():
         if found.problem:
             yield Finding("unreadable", found.problem, (path,))
             continue
@@ -215,35 +213,35 @@ def _check_files(
 
 
 def _check_duplicates(
-    catalog: PhotoSet, inspections: Mapping[str, FileCheck]
+    photos: PhotoSet, checks: Mapping[str, FileCheck]
 ) -> Iterator[Finding]:
     places = {
         photo.path: (split, photo.label)
-        for split, photos in catalog.splits.items()
-        for photo in photos
+        for split, members in photos.splits.items()
+        for photo in members
     }
-    for group in file_check.group_duplicates(inspections):
-        is_exact = len({inspections[path].sha256 for path in group}) == 1
+    for group in file_check.group_duplicates(checks):
+        is_exact = len({checks[path].sha256 for path in group}) == 1
         how = "the same bytes" if is_exact else "nearly the same"
         splits = sorted({places[path][0] for path in group})
         labels = sorted({places[path][1] for path in group})
         if len(splits) > 1:
             yield Finding("leak", f"{how} in {' and '.join(splits)}", tuple(group))
         if len(labels) > 1:
-            names = " and ".join(catalog.class_names[label] for label in labels)
+            names = " and ".join(photos.class_names[label] for label in labels)
             yield Finding("conflict", f"{how} as {names}", tuple(group))
         if len(splits) == len(labels) == 1:
-            name = catalog.class_names[labels[0]]
+            name = photos.class_names[labels[0]]
             yield Finding("duplicate", f"{how} in {name}", tuple(group))
 
 
-def _check_balance(catalog: PhotoSet) -> Iterator[Finding]:
-    counts = Counter(catalog.labels("train"))
+def _check_balance(photos: PhotoSet) -> Iterator[Finding]:
+    counts = Counter(photos.labels("train"))
     middle = median(counts.values()) if counts else 0
     for label, count in sorted(counts.items()):
         is_usual = middle * _MIN_SHARE <= count <= middle * _MAX_SHARE
         if count < _MIN_PHOTOS or not is_usual:
-            name = catalog.class_names[label]
+            name = photos.class_names[label]
             yield Finding(
                 "imbalance", f"{name}: {count} photos to train on, median {middle:g}"
             )
@@ -294,25 +292,25 @@ def _thumbnail(path: str) -> str:
     return encode_thumbnail(upright, _THUMBNAIL_SIDE)
 
 
-def _class_counts(catalog: PhotoSet) -> dict[str, dict[str, int]]:
-    counts = {split: Counter(catalog.labels(split)) for split in catalog.splits}
+def _class_counts(photos: PhotoSet) -> dict[str, dict[str, int]]:
+    counts = {split: Counter(photos.labels(split)) for split in photos.splits}
     return {
         name: {split: counts[split][label] for split in counts}
-        for label, name in enumerate(catalog.class_names)
+        for label, name in enumerate(photos.class_names)
     }
 
 
 def _choose_samples(
-    catalog: PhotoSet, inspections: Mapping[str, FileCheck]
+    photos: PhotoSet, checks: Mapping[str, FileCheck]
 ) -> dict[str, list[str]]:
     """Returns readable photos of each class, evenly spaced."""
     by_label: dict[int, list[str]] = {}
-    for photo in catalog.all_photos():
-        if photo.label < _MAX_CLASSES and not inspections[photo.path].problem:
+    for photo in photos.all_photos():
+        if photo.label < _MAX_CLASSES and not checks[photo.path].problem:
             by_label.setdefault(photo.label, []).append(photo.path)
     return {
-        catalog.class_names[label]: photos[:: -(-len(photos) // _NUM_SAMPLES)]
-        for label, photos in sorted(by_label.items())
+        photos.class_names[label]: paths[:: -(-len(paths) // _NUM_SAMPLES)]
+        for label, paths in sorted(by_label.items())
     }
 
 

@@ -1,7 +1,7 @@
 """What one photo file is: read once, with Pillow.
 
 Owns the reading of a file for the check of a data folder. Does not judge a folder
-(`data_check`). No TensorFlow.
+(`audit`). No TensorFlow.
 """
 
 import functools
@@ -63,7 +63,7 @@ class FileCheck:
     conversions: tuple[str, ...] = ()
 
 
-def inspect_photos(
+def check_files(
     data_dir: Path,
     paths: Sequence[str],
     max_pixels: int = MAX_PIXELS,
@@ -78,7 +78,7 @@ def inspect_photos(
         database: see `map_files`.
 
     Yields:
-        an inspection for each path, in order.
+        a check for each path, in order.
     """
     ask = functools.partial(_ask, max_pixels=max_pixels)
     files = [os.path.join(data_dir, path) for path in paths]
@@ -88,18 +88,18 @@ def inspect_photos(
         yield FileCheck(**record | {"conversions": tuple(record["conversions"])})
 
 
-def group_duplicates(inspections: Mapping[str, FileCheck]) -> list[list[str]]:
+def group_duplicates(checks: Mapping[str, FileCheck]) -> list[list[str]]:
     """Returns groups of paths that show the same picture, see `duplicates`."""
-    readable = {path: i for path, i in inspections.items() if not i.problem}
+    readable = {path: check for path, check in checks.items() if not check.problem}
     groups = duplicates.group_duplicates(
-        [inspection.sha256 for inspection in readable.values()],
-        [bytes.fromhex(i.perceptual_hash) for i in readable.values()],
+        [check.sha256 for check in readable.values()],
+        [bytes.fromhex(check.perceptual_hash) for check in readable.values()],
     )
     paths = list(readable)
     return [[paths[index] for index in group] for group in groups]
 
 
-def inspect_photo(path: str, max_pixels: int = MAX_PIXELS) -> FileCheck:
+def check_file(path: str, max_pixels: int = MAX_PIXELS) -> FileCheck:
     """Reads one photo.
 
     Raises:
@@ -143,7 +143,7 @@ def find_format(path: str) -> str:
 
 def _ask(path: str, max_pixels: int) -> str:
     try:
-        return json.dumps(asdict(inspect_photo(path, max_pixels)))
+        return json.dumps(asdict(check_file(path, max_pixels)))
     except FileNotFoundError:
         problem = "dangling link" if os.path.islink(path) else "no such file"
     except OSError as error:

@@ -88,7 +88,7 @@ class PhotoSet:
             raise InvalidInput(f"no photos of class {name} in {self.data_dir}")
 
     def without(self, paths: Collection[str]) -> "PhotoSet":
-        """Returns the catalog less some relative paths."""
+        """Returns the photos less some relative paths."""
         splits = {
             split: tuple(photo for photo in photos if photo.path not in paths)
             for split, photos in self.splits.items()
@@ -96,7 +96,7 @@ class PhotoSet:
         return replace(self, splits=splits)
 
 
-def load_catalog(data_dir: Path | str) -> PhotoSet:
+def load_photos(data_dir: Path | str) -> PhotoSet:
     """Lists a data folder.
 
     Args:
@@ -104,24 +104,24 @@ def load_catalog(data_dir: Path | str) -> PhotoSet:
             photos for every class; or holds the class folders themselves.
 
     Returns:
-        a catalog with the splits `train` and `test`; `test` is empty where there is
+        the photos in the splits `train` and `test`; `test` is empty where there is
         no such folder. Class names are those of the training folders, sorted.
 
     Raises:
         InvalidInput: if the folder is missing, has no class folders, has an empty
             class, or its `test/` has a class that `train/` does not.
     """
-    catalog, problems = list_data_dir(data_dir)
+    photos, problems = list_data_dir(data_dir)
     for problem in problems:
         raise InvalidInput(problem)
-    return catalog
+    return photos
 
 
 def list_data_dir(data_dir: Path | str) -> tuple[PhotoSet, list[str]]:
-    """Lists a data folder as `load_catalog` does, whatever is wrong with its classes.
+    """Lists a data folder as `load_photos` does, whatever is wrong with its classes.
 
     Returns:
-        the catalog, and what keeps it from being trained on. A class that is only in
+        the photos, and what keeps it from being trained on. A class that is only in
         `test/` has a label behind those of `train/`.
 
     Raises:
@@ -150,7 +150,7 @@ def list_data_dir(data_dir: Path | str) -> tuple[PhotoSet, list[str]]:
     if has_test:
         test, others_test = list_photos(data_dir, test_dir, labels)
         others += others_test + _list_beside(data_dir, test_dir, labels)
-    catalog = PhotoSet(data_dir, tuple(labels), {"train": train, "test": test}, others)
+    photos = PhotoSet(data_dir, tuple(labels), {"train": train, "test": test}, others)
     problems = []
     if len(class_names) < 2:
         problems.append(
@@ -159,7 +159,7 @@ def list_data_dir(data_dir: Path | str) -> tuple[PhotoSet, list[str]]:
         )
     problems += [
         f"no photos of class {name} in {data_dir}"
-        for name in catalog.classes_without("train")
+        for name in photos.classes_without("train")
         if name not in unseen
     ]
     problems += [f"{test_dir / name}: training never saw this class" for name in unseen]
@@ -170,10 +170,10 @@ def list_data_dir(data_dir: Path | str) -> tuple[PhotoSet, list[str]]:
     ]
     if has_test and not test:
         problems.append(f"no photos in class folders in {test_dir}")
-    return catalog, problems
+    return photos, problems
 
 
-def load_evaluation_catalog(
+def load_evaluation_photos(
     data_dir: Path, split: str, class_names: Sequence[str]
 ) -> PhotoSet:
     """Lists photos to test a trained network on.

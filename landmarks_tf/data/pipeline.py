@@ -38,7 +38,7 @@ def make_dataset(
     """Returns every photo of a split once, in the split's order, for evaluation.
 
     Args:
-        photos: the catalog.
+        photos: of a data folder.
         split: a name of its splits.
         image_size: (height, width) in pixels, or one integer for a square.
         batch_size: photos a batch.
@@ -64,7 +64,7 @@ def make_validation_dataset(
     """Returns a host's share of every validation photo once, in order.
 
     Args:
-        photos: the catalog.
+        photos: of a data folder.
         image_size: (height, width) in pixels, or one integer for a square.
         batch_size: photos a batch, of all hosts.
         cache: where decoded photos are kept for the next time through.
@@ -100,7 +100,7 @@ def make_validation_dataset(
 
 def make_training_dataset(
     photos: PhotoSet,
-    options: TrainConfig,
+    config: TrainConfig,
     initial_epoch: int = 0,
     cache: PixelCache | None = None,
     share: Share = WHOLE,
@@ -112,49 +112,49 @@ def make_training_dataset(
     seen, and several hosts what one would have.
 
     Args:
-        photos: the catalog.
-        options: of the run.
+        photos: of a data folder.
+        config: of the run.
         initial_epoch: the first to come.
         cache: where decoded photos are kept for the next time through.
         share: of every batch that is this host's; other photos are not read.
 
     Returns:
-        batches as `make_dataset` gives, of `options.epoch_sizes`, from `initial_epoch`
+        batches as `make_dataset` gives, of `config.epoch_sizes`, from `initial_epoch`
         to the last epoch; each epoch holds every training photo once and ends with a
         batch of what is left, save what does not divide by the devices of several
-        hosts. Where `options.mixing` says so, targets float32 `[batch, num_classes]`
+        hosts. Where `config.mixing` says so, targets float32 `[batch, num_classes]`
         are in the place of labels, mixed within a host's share.
     """
 
     mixers, num_classes = augment.build_mixers(), len(photos.class_names)
     num_photos = len(photos.splits["train"])
-    examples = _examples(photos, "train", options.decoded_size, cache)
-    load_pixels = _pixel_loader(options.decoded_size, cache)
-    steps = count_steps(num_photos, options.batch_size, share)
+    examples = _examples(photos, "train", config.decoded_size, cache)
+    load_pixels = _pixel_loader(config.decoded_size, cache)
+    steps = count_steps(num_photos, config.batch_size, share)
 
     # Names are shuffled, not images: the buffer holds all of them.
     def load(shuffled: tf.data.Dataset, epoch: tf.Tensor, size: int) -> tf.data.Dataset:
         def load_example(place: tf.Tensor, names: tuple) -> tuple:
             image, label = load_pixels(*names)
-            if options.augmentation != "none":
+            if config.augmentation != "none":
                 number = epoch * num_photos + place
-                image = _random_view(image, options, number, size)
+                image = _random_view(image, config, number, size)
             return image, label
 
         pixels = shuffled.map(load_example, num_parallel_calls=_NUM_PARALLEL)
-        batches = _batches(pixels, share.share_of(options.batch_size))
-        if options.mixing != "none":
+        batches = _batches(pixels, share.share_of(config.batch_size))
+        if config.mixing != "none":
             numbered = batches.enumerate(epoch * steps)
-            batches = _mixed(numbered, mixers, num_classes, options, epoch, share)
+            batches = _mixed(numbered, mixers, num_classes, config, epoch, share)
         return batches
 
-    return chain_epochs(examples, load, options, initial_epoch, share)
+    return chain_epochs(examples, load, config, initial_epoch, share)
 
 
 def chain_epochs(
     examples: tf.data.Dataset,
     load: Callable[[tf.data.Dataset, tf.Tensor, int], tf.data.Dataset],
-    options: TrainConfig,
+    config: TrainConfig,
     initial_epoch: int,
     share: Share = WHOLE,
 ) -> tf.data.Dataset:
@@ -165,8 +165,8 @@ def chain_epochs(
     Args:
         examples: of an epoch; all fit in memory.
         load: from (place in the epoch, example), number of the epoch and size of images
-            to batches, of `options.batch_size` or a host's share of it.
-        options: of the run.
+            to batches, of `config.batch_size` or a host's share of it.
+        config: of the run.
         initial_epoch: the first to come.
         share: of every batch that is read.
     """
@@ -175,22 +175,22 @@ def chain_epochs(
         # In a traced function this sets the seed of its graph alone: the order would
         # else depend on whether and when the program set the global one. TensorFlow
         # compares it with 0 and then takes a tensor for a truth value.
-        tf.random.set_seed(options.seed + 1)
+        tf.random.set_seed(config.seed + 1)
         shuffled = examples.shuffle(
             len(examples), seed=epoch, reshuffle_each_iteration=False
         )
-        own = _take_share(shuffled.enumerate(), options.batch_size, share)
+        own = _take_share(shuffled.enumerate(), config.batch_size, share)
         return load(own, epoch, size)
 
     stretches = []
-    for size in dict.fromkeys(options.epoch_sizes):
-        begin = options.epoch_sizes.index(size)
-        end = begin + options.epoch_sizes.count(size)
+    for size in dict.fromkeys(config.epoch_sizes):
+        begin = config.epoch_sizes.index(size)
+        end = begin + config.epoch_sizes.count(size)
         numbers = tf.data.Dataset.range(max(begin, initial_epoch), end)
         stretches.append(numbers.flat_map(functools.partial(one_epoch, size=size)))
     dataset = functools.reduce(tf.data.Dataset.concatenate, stretches)
-    num_epochs = options.epochs - initial_epoch
-    steps = count_steps(len(examples), options.batch_size, share) * num_epochs
+    num_epochs = config.epochs - initial_epoch
+    steps = count_steps(len(examples), config.batch_size, share) * num_epochs
     # Of a flat_map TensorFlow cannot tell by itself how long it is.
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
     return dataset.prefetch(_NUM_PREFETCHED)
@@ -260,10 +260,10 @@ def _pixel_loader(
 
 
 def _random_view(
-    image: tf.Tensor, options: TrainConfig, number: tf.Tensor, size: int
+    image: tf.Tensor, config: TrainConfig, number: tf.Tensor, size: int
 ) -> tf.Tensor:
     """Takes a view of an image that is its own among all `number`s of a run."""
-    seed = tf.stack([tf.constant(options.seed, tf.int64), number])
+    seed = tf.stack([tf.constant(config.seed, tf.int64), number])
     return augment.random_view(image, seed, (size, size))
 
 
@@ -271,7 +271,7 @@ def _mixed(
     numbered: tf.data.Dataset,
     mixers: tuple,
     num_classes: int,
-    options: TrainConfig,
+    config: TrainConfig,
     epoch: tf.Tensor,
     share: Share,
 ) -> tf.data.Dataset:
@@ -284,9 +284,9 @@ def _mixed(
         images, labels = batch
         targets = tf.one_hot(labels, num_classes)
         own = number * share.process_count + share.process_index
-        seed = tf.stack([tf.constant(options.seed, tf.int64), own])
+        seed = tf.stack([tf.constant(config.seed, tf.int64), own])
         return tf.cond(
-            epoch < options.num_mixed_epochs,
+            epoch < config.num_mixed_epochs,
             lambda: augment.mix_photos(mixers, images, targets, seed),
             lambda: (images, targets),
         )

@@ -45,8 +45,8 @@ class Share:
 WHOLE = Share()
 
 
-def split_catalog(
-    catalog: PhotoSet,
+def split_photos(
+    photos: PhotoSet,
     hashes: Mapping[str, str],
     config: TrainConfig,
     groups: Iterable[Collection[str]] = (),
@@ -58,7 +58,7 @@ def split_catalog(
     one photo or, where it has groups, to within the largest of them.
 
     Args:
-        catalog: with the splits `train` and `test`.
+        photos: in the splits `train` and `test`.
         hashes: content hash by path, see `split_file.hash_photos`.
         config: of it `seed` (another one, another split); `test_fraction`, of all
             photos, used only where `test` is empty; and `validation_fraction`, of the
@@ -68,15 +68,15 @@ def split_catalog(
             stay there.
 
     Returns:
-        the catalog with the splits `train`, `validation` and `test`, and the reason by
+        the photos in the splits `train`, `validation` and `test`, and the reason by
         path of the photos in none, because they show what another split holds.
 
     Raises:
         InvalidInput: if there are too few photos to divide.
     """
     unit_of = {path: unit for unit, paths in enumerate(groups) for path in paths}
-    fixed, left_out = _fix(catalog, hashes, unit_of, earlier or {})
-    rest = catalog.without(left_out)
+    fixed, left_out = _fix(photos, hashes, unit_of, earlier or {})
+    rest = photos.without(left_out)
 
     def draw(salt: str, photo: Photo) -> tuple[str, str]:
         key = f"{salt} {config.seed} {hashes[photo.path]}"
@@ -99,7 +99,7 @@ def split_catalog(
 
 
 def _fix(
-    catalog: PhotoSet,
+    photos: PhotoSet,
     hashes: Mapping[str, str],
     unit_of: Mapping[str, int],
     earlier: Mapping[str, str],
@@ -109,14 +109,14 @@ def _fix(
     Where the test photos are given, what shows the same picture has no place. Else a
     photo stays in its earlier split, and new ones join those they are alike with.
     """
-    test = catalog.splits["test"]
+    test = photos.splits["test"]
     tested: dict[object, str] = {}
     for photo in test:
         tested[hashes[photo.path]] = photo.path
         tested[unit_of.get(photo.path, photo.path)] = photo.path
     fixed, left_out = {}, {}
     splits_of_unit: dict[int, set[str]] = {}
-    for photo in catalog.splits["train"]:
+    for photo in photos.splits["train"]:
         unit = unit_of.get(photo.path)
         same = tested.get(hashes[photo.path]) or tested.get(unit)
         place = earlier.get(hashes[photo.path])
@@ -126,7 +126,7 @@ def _fix(
             fixed[photo.path] = place
             if unit is not None:
                 splits_of_unit.setdefault(unit, set()).add(place)
-    for photo in catalog.splits["train"]:
+    for photo in photos.splits["train"]:
         places = splits_of_unit.get(unit_of.get(photo.path, -1), set())
         if photo.path in fixed or photo.path in left_out or not places:
             continue

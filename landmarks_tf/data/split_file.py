@@ -19,28 +19,28 @@ from landmarks_tf.data.split import SPLITS
 from landmarks_tf.errors import InvalidInput
 
 
-def hash_photos(catalog: PhotoSet) -> dict[str, str]:
+def hash_photos(photos: PhotoSet) -> dict[str, str]:
     """Returns the SHA-256 of every photo's bytes, in hexadecimal, by its path."""
-    paths = [photo.path for photo in catalog.all_photos()]
+    paths = [photo.path for photo in photos.all_photos()]
     with ThreadPoolExecutor() as pool:
-        hashes = pool.map(_hash_file, [catalog.data_dir / path for path in paths])
+        hashes = pool.map(_hash_file, [photos.data_dir / path for path in paths])
         return dict(zip(paths, hashes))
 
 
 def write_split(
-    path: Path, catalog: PhotoSet, hashes: Mapping[str, str], skipped: Mapping[str, str]
+    path: Path, photos: PhotoSet, hashes: Mapping[str, str], skipped: Mapping[str, str]
 ) -> None:
     """Writes `split.json`: relative path and content hash of each split's photos.
 
     Args:
         path: the file.
-        catalog: with its three splits.
+        photos: in their three splits.
         hashes: content hash by path.
         skipped: reason by path of the photos that were left out.
     """
-    record: dict[str, object] = {"data_dir": str(catalog.data_dir.resolve())}
+    record: dict[str, object] = {"data_dir": str(photos.data_dir.resolve())}
     for split in SPLITS:
-        paths = [photo.path for photo in catalog.splits[split]]
+        paths = [photo.path for photo in photos.splits[split]]
         record[split] = {path: hashes[path] for path in paths}
     record["skipped"] = dict(skipped)
     path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
@@ -63,7 +63,7 @@ def load_split(
         reads_photos: whether to see that they are the same to the last byte.
 
     Returns:
-        the catalog with these splits.
+        the photos in these splits.
 
     Raises:
         InvalidInput: if a photo of them has gone or changed; names the first one.
@@ -77,28 +77,28 @@ def load_split(
         for folder in folders:
             if folder not in labels:
                 raise InvalidInput(f"{path} has a class that is no label: {folder}")
-        photos = zip(record[split], [labels[folder] for folder in folders])
-        splits[split] = tuple(Photo(*photo) for photo in photos)
-    catalog = PhotoSet(data_dir, tuple(class_names), splits)
-    for photo in catalog.all_photos():
+        rows = zip(record[split], [labels[folder] for folder in folders])
+        splits[split] = tuple(Photo(*row) for row in rows)
+    photos = PhotoSet(data_dir, tuple(class_names), splits)
+    for photo in photos.all_photos():
         if not (data_dir / photo.path).is_file():
             raise InvalidInput(f"{data_dir / photo.path} is gone since the split")
-    hashes = hash_photos(catalog) if reads_photos else {}
+    hashes = hash_photos(photos) if reads_photos else {}
     for split in names if reads_photos else ():
         for file, digest in record[split].items():
             if hashes.get(file, digest) != digest:
                 raise InvalidInput(f"{data_dir / file} has changed since the split")
-    return catalog
+    return photos
 
 
 def load_earlier(
-    path: Path, catalog: PhotoSet, hashes: Mapping[str, str]
+    path: Path, photos: PhotoSet, hashes: Mapping[str, str]
 ) -> dict[str, str]:
     """Returns the split of each photo of an earlier run, by its content.
 
     Args:
         path: the earlier run's `split.json`.
-        catalog: the photos that are there now.
+        photos: that are there now.
         hashes: content hash by path.
 
     Raises:
@@ -106,7 +106,7 @@ def load_earlier(
             class or between train/ and test/; names the first one. A photo that has
             another name now, has not.
     """
-    for change in find_changes(path, catalog, hashes):
+    for change in find_changes(path, photos, hashes):
         raise InvalidInput(change)
     split_of: dict[str, str] = {}
     record = _load_record(path)
@@ -116,17 +116,17 @@ def load_earlier(
 
 
 def find_changes(
-    path: Path, catalog: PhotoSet, hashes: Mapping[str, str]
+    path: Path, photos: PhotoSet, hashes: Mapping[str, str]
 ) -> Iterator[str]:
     """Yields what has become of photos that `split.json` names, a line for each.
 
     Takes the arguments of `load_earlier`.
     """
     record = _load_record(path)
-    test = {photo.path for photo in catalog.splits["test"]}
+    test = {photo.path for photo in photos.splits["test"]}
     present: dict[str, set[tuple[str, bool]]] = {}
-    for photo in catalog.all_photos():
-        place = catalog.class_names[photo.label], photo.path in test
+    for photo in photos.all_photos():
+        place = photos.class_names[photo.label], photo.path in test
         present.setdefault(hashes[photo.path], set()).add(place)
     for split in SPLITS:
         for file, digest in record[split].items():
@@ -144,8 +144,8 @@ def find_changes(
                 yield f"{file} has changed sides since the split of {path}"
 
 
-def apply_split(path: Path, catalog: PhotoSet) -> PhotoSet:
-    """Returns a catalog divided as `split.json` says, of photos that are there.
+def apply_split(path: Path, photos: PhotoSet) -> PhotoSet:
+    """Returns photos divided as `split.json` says, of those that are there.
 
     Photos that were left out then are left out; those that the file does not name are
     in the split `new`.
@@ -153,17 +153,17 @@ def apply_split(path: Path, catalog: PhotoSet) -> PhotoSet:
     record = _load_record(path)
     split_of = {file: split for split in SPLITS for file in record[split]}
     splits: dict[str, list[Photo]] = {split: [] for split in (*SPLITS, "new")}
-    for photo in catalog.all_photos():
+    for photo in photos.all_photos():
         if photo.path not in record["skipped"]:
             splits[split_of.get(photo.path, "new")].append(photo)
-    return replace(catalog, splits={name: tuple(p) for name, p in splits.items()})
+    return replace(photos, splits={name: tuple(p) for name, p in splits.items()})
 
 
-def find_new(path: Path, catalog: PhotoSet) -> list[str]:
-    """Returns the paths of a catalog that `split.json` does not name."""
+def find_new(path: Path, photos: PhotoSet) -> list[str]:
+    """Returns the paths of photos that `split.json` does not name."""
     record = _load_record(path)
     known = {file for section in (*SPLITS, "skipped") for file in record[section]}
-    return [photo.path for photo in catalog.all_photos() if photo.path not in known]
+    return [photo.path for photo in photos.all_photos() if photo.path not in known]
 
 
 def load_hashes(path: Path, names: Sequence[str] = SPLITS) -> dict[str, str]:

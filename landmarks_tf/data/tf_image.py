@@ -72,7 +72,7 @@ def find_unreadable(photos: PhotoSet) -> dict[str, str]:
 
     Returns:
         for each photo that cannot be decoded, the reason in a few words by its
-        relative path, in the catalog's order.
+        relative path, in the order of the photos.
     """
     # As a graph: step by step in Python, this takes ten times as long.
     run = tf.function(decode, input_signature=[tf.TensorSpec([], tf.string)])

@@ -11,7 +11,7 @@ _BITS = 22
 
 
 def resize_exactly(image: tf.Tensor, image_size: tuple[int, int]) -> tf.Tensor:
-    """Returns uint8 `[height, width, 3]`: what `preprocessing.resize` makes of it.
+    """Returns uint8 `[height, width, 3]`: what `photo.resize` makes of it.
 
     Args:
         image: uint8 `[any, any, 3]`.

@@ -35,7 +35,7 @@ TAGS = "tags"
 BAD = "bad"
 _TEXT = pyarrow.string()
 _LANDMARK = {"name": _TEXT, "class_name": _TEXT, "probability": pyarrow.float64()}
-# Has the fields of `Landmarks.to_record`.
+# Has the fields of `Prediction.to_record`.
 SCHEMA = pyarrow.schema(
     {
         "photo": _TEXT,
@@ -86,7 +86,7 @@ class LandmarkHandler(ModelHandler[fileio.ReadableFile, tuple[str, str], Classif
     ) -> Iterator[tuple[str, str]]:
         """Yields what each photo has, in order, as JSON.
 
-        "tags" and `Landmarks.to_record`; or "bad", `photo` and `error`.
+        "tags" and `Prediction.to_record`; or "bad", `photo` and `error`.
         """
         answers = model.stream_landmarks(map(_open, batch), self._top_k)
         for file, (_, answer) in zip(batch, answers):

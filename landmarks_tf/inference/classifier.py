@@ -30,7 +30,7 @@ from landmarks_tf.errors import InvalidInput
 from landmarks_tf.errors import require
 from landmarks_tf.inference import photo_input
 from landmarks_tf.inference.photo_input import Photo
-from landmarks_tf.inference.prediction import Landmarks
+from landmarks_tf.inference.prediction import Prediction
 from landmarks_tf.names import human_names
 from landmarks_tf.names import suggestion
 
@@ -76,7 +76,7 @@ class Classifier:
         """Of all landmarks, for people."""
         return human_names(self.class_names)
 
-    def predict_landmarks(self, photo: Photo, k: int = 3) -> Landmarks:
+    def predict_landmarks(self, photo: Photo, k: int = 3) -> Prediction:
         """Returns the k most likely landmarks of a photo.
 
         Args:
@@ -93,7 +93,7 @@ class Classifier:
 
     def stream_landmarks(
         self, photos: Iterable[_P] | str | Path, k: int = 3
-    ) -> Iterator[tuple[_P, Landmarks | InvalidInput]]:
+    ) -> Iterator[tuple[_P, Prediction | InvalidInput]]:
         """Answers many photos one after the other, a few in memory at a time.
 
         Args:
@@ -101,7 +101,7 @@ class Classifier:
             k: landmarks to name of each.
 
         Yields:
-            for each photo, in order, the photo with its landmarks, or with the reason
+            for each photo, in order, the photo with its prediction, or with the reason
             why it cannot be read.
         """
         for photo, answer in self.predict_photos(photos):
@@ -120,9 +120,9 @@ class Classifier:
         from landmarks_tf import plots  # only here: matplotlib takes half a second
 
         picture = photo_input.open_photo(photo)
-        landmarks = self.predict_landmarks(picture, k)
-        names = [name for name, _ in landmarks]
-        sentence = suggestion(names, landmarks.is_known)
+        prediction = self.predict_landmarks(picture, k)
+        names = [name for name, _ in prediction]
+        sentence = suggestion(names, prediction.is_known)
         return plots.draw_picture(shrink(picture), sentence)
 
     def explain(self, photo: Photo) -> Image.Image:
@@ -207,14 +207,14 @@ class Classifier:
             is_readable = isinstance(pixels, np.ndarray)
             yield next(probabilities) if is_readable else pixels
 
-    def top_landmarks(self, probabilities: np.ndarray, k: int) -> Landmarks:
+    def top_landmarks(self, probabilities: np.ndarray, k: int) -> Prediction:
         """Returns the k most likely landmarks of probabilities `[num_classes]`."""
         is_count = isinstance(k, (int, np.integer)) and k >= 1
         require(is_count, "k", "an integer of at least 1", k)
         names = self.names
         order = np.argsort(-probabilities, kind="stable")[:k]
         rows = [(self.class_names[i], names[i], float(probabilities[i])) for i in order]
-        return Landmarks(rows, float(probabilities.max()) >= self.threshold)
+        return Prediction(rows, float(probabilities.max()) >= self.threshold)
 
 
 def _load_pixels(photo: Photo, image_size: tuple[int, int]) -> np.ndarray:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 UNKNOWN = "no known landmark"
 
 
-class Landmarks(list[tuple[str, float]]):
+class Prediction(list[tuple[str, float]]):
     """The most likely landmarks of a photo: (name, probability), most likely first.
 
     Args:

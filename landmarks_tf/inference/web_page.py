@@ -157,19 +157,19 @@ class _Answers:
             hidden = gradio.Label(visible=False), None, gradio.Button(visible=False)
             return (sentence, "", *hidden)
         pixels = np.asarray(resize(picture, self._classifier.image_size))
-        landmarks = self._classifier.predict_landmarks(pixels, _TOP_K)
+        prediction = self._classifier.predict_landmarks(pixels, _TOP_K)
         data = encode_thumbnail(picture, _SHOWN_SIDE)
         names = [
             name
-            for name, probability in landmarks[:_NUM_SUGGESTED]
+            for name, probability in prediction[:_NUM_SUGGESTED]
             if probability >= _MIN_PROBABILITY
-        ] or [landmarks[0][0]]
-        sentence = suggestion(names, landmarks.is_known)
+        ] or [prediction[0][0]]
+        sentence = suggestion(names, prediction.is_known)
         return (
-            f"## {escape_markdown(_capitalize(landmarks.answer))}\n"
+            f"## {escape_markdown(_capitalize(prediction.answer))}\n"
             f"{escape_markdown(sentence)}",
             show_picture(data, "The photo"),
-            gradio.Label(dict(landmarks), visible=True),
+            gradio.Label(dict(prediction), visible=True),
             (pixels, data),
             gradio.Button(visible=self._classifier.find_heat is not None),
         )

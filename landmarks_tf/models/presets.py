@@ -1,7 +1,7 @@
 """The tables of networks: what can be built, as plain data. No Keras.
 
-`models` builds from them; the command line takes its choices from them without
-waiting for TensorFlow.
+`scratch` and `transfer` build from them; the command line takes its choices from them
+without waiting for TensorFlow.
 """
 
 from dataclasses import dataclass

@@ -112,7 +112,7 @@ def make_feature_dataset(
 def make_feature_training_dataset(
     features: np.ndarray,
     labels: Sequence[int],
-    options: TrainConfig,
+    config: TrainConfig,
     initial_epoch: int = 0,
 ) -> tf.data.Dataset:
     """Returns epochs as `pipeline.make_training_dataset` does, of features.
@@ -120,16 +120,16 @@ def make_feature_training_dataset(
     Args:
         features: float32 `[num_photos, num_features]`.
         labels: of the photos.
-        options: of the run.
+        config: of the run.
         initial_epoch: the first to come.
     """
     examples = _feature_examples(features, labels)
 
     def load(shuffled: tf.data.Dataset, epoch: tf.Tensor, size: int) -> tf.data.Dataset:
         del epoch, size
-        return shuffled.map(lambda place, example: example).batch(options.batch_size)
+        return shuffled.map(lambda place, example: example).batch(config.batch_size)
 
-    return pipeline.chain_epochs(examples, load, options, initial_epoch)
+    return pipeline.chain_epochs(examples, load, config, initial_epoch)
 
 
 def _compute(

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from absl.testing import flagsaver
 
-from landmarks_tf.data.photo_set import load_evaluation_catalog
+from landmarks_tf.data.photo_set import load_evaluation_photos
 from landmarks_tf.evaluation import robustness
 
 NAMES = ("0.red", "1.green", "2.blue")
@@ -18,7 +18,7 @@ def reporting(import_script):
 
 @pytest.fixture
 def photos(colored_dir):
-    return load_evaluation_catalog(colored_dir, "test", NAMES)
+    return load_evaluation_photos(colored_dir, "test", NAMES)
 
 
 def color_model(branches):

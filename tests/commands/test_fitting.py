@@ -8,7 +8,7 @@ from conftest import build_small_backbone
 from landmarks_tf import run_folder
 from landmarks_tf.config import TrainConfig
 from landmarks_tf.data import split_file
-from landmarks_tf.data.photo_set import load_catalog
+from landmarks_tf.data.photo_set import load_photos
 from landmarks_tf.models.surgery import divide_logits
 from landmarks_tf.models.transfer import build_transfer_model
 from landmarks_tf.models.transfer import unfreeze
@@ -53,9 +53,9 @@ def fitting(import_script):
 
 @pytest.fixture
 def photos(colored_dir):
-    catalog = load_catalog(colored_dir)
-    splits = dict(catalog.splits) | {"validation": catalog.splits["test"]}
-    return type(catalog)(colored_dir, catalog.class_names, splits)
+    photos = load_photos(colored_dir)
+    splits = dict(photos.splits) | {"validation": photos.splits["test"]}
+    return type(photos)(colored_dir, photos.class_names, splits)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from conftest import run_script
 from PIL import Image
 
 from landmarks_tf.data.photo import load_images
-from landmarks_tf.inference.classifier import Landmarks
+from landmarks_tf.inference.prediction import Prediction
 
 TFLITE = "model_float32.tflite"
 
@@ -211,8 +211,8 @@ def test_a_table_cuts_paths_first_then_names(import_script, monkeypatch, capsys)
     names = ["a landmark whose name is long", "tower"]
     photos = ["folder/of/many/photos/001.jpg", "b.jpg"]
     write = answering.make_writer("table", photos, names, 2)
-    write(photos[0], Landmarks([(n, n, 0.5) for n in names], is_known=True))
-    write(photos[1], Landmarks([("tower", "tower", 0.25)], is_known=False))
+    write(photos[0], Prediction([(n, n, 0.5) for n in names], is_known=True))
+    write(photos[1], Prediction([("tower", "tower", 0.25)], is_known=False))
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 40
     assert lines[1].startswith("…") and lines[1].endswith("50.0%")

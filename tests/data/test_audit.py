@@ -15,10 +15,10 @@ from landmarks_tf.data.audit import load_thumbnails
 from landmarks_tf.data.audit import write_html
 from landmarks_tf.data.audit import write_json
 from landmarks_tf.data.file_check import FileCheck
-from landmarks_tf.data.file_check import inspect_photos
+from landmarks_tf.data.file_check import check_files
 from landmarks_tf.data.photo_set import Photo
 from landmarks_tf.data.photo_set import PhotoSet
-from landmarks_tf.data.photo_set import load_catalog
+from landmarks_tf.data.photo_set import load_photos
 
 NAMES = ("Petra", "Colosseum", "Pisa")
 
@@ -30,14 +30,14 @@ def good(name, **fields):
 def check(names=("Petra", "Colosseum"), count=12, more=(), ignored=(), others=None):
     """Checks a folder of good photos and some more: (split, label, FileCheck)."""
     photos = {"train": [], "test": []}
-    inspections = {}
+    checks = {}
     rows = [("train", label, None) for label in range(len(names)) for _ in range(count)]
     for index, (split, label, found) in enumerate([*rows, *more]):
         path = f"{split}/{names[label]}/{index}.jpg"
         photos[split].append(Photo(path, label))
-        inspections[path] = found or good(path)
-    catalog = PhotoSet(Path("data"), tuple(names), photos, tuple(ignored))
-    return check_data(catalog, [], inspections, others or {}, min_side=64)
+        checks[path] = found or good(path)
+    given = PhotoSet(Path("data"), tuple(names), photos, tuple(ignored))
+    return check_data(given, [], checks, others or {}, min_side=64)
 
 
 def test_good_photos_have_no_findings():
@@ -182,24 +182,22 @@ def test_other_files_are_told_apart():
 
 @pytest.fixture
 def photos(colored_dir):
-    return load_catalog(colored_dir)
+    return load_photos(colored_dir)
 
 
 @pytest.fixture
-def inspections(photos):
+def checks(photos):
     paths = [photo.path for photo in photos.all_photos()]
-    return dict(zip(paths, inspect_photos(photos.data_dir, paths)))
+    return dict(zip(paths, check_files(photos.data_dir, paths)))
 
 
-def test_the_page_stands_alone_and_shows_classes_and_findings(
-    photos, inspections, tmp_path
-):
+def test_the_page_stands_alone_and_shows_classes_and_findings(photos, checks, tmp_path):
     findings = [
         Finding("leak", "nearly the same", ("train/0.red/00.jpg", "test/0.red/00.jpg")),
         Finding("unreadable", "empty <file>", ("train/0.red/<script>\udcff.jpg",)),
         Finding("converted", "CMYK", ("train/1.green/00.jpg",)),
     ]
-    write_html(tmp_path / "r.html", photos, inspections, findings)
+    write_html(tmp_path / "r.html", photos, checks, findings)
     page = Page((tmp_path / "r.html").read_text(encoding="utf-8"))
     assert set(page.open) <= {"html"}
     assert "script" not in page.tags and "link" not in page.tags
@@ -222,14 +220,14 @@ def test_the_page_stands_alone_and_shows_classes_and_findings(
     assert len(points) == 52
 
 
-def test_a_clean_folder_is_called_clean(photos, inspections, tmp_path):
-    write_html(tmp_path / "r.html", photos, inspections, [])
+def test_a_clean_folder_is_called_clean(photos, checks, tmp_path):
+    write_html(tmp_path / "r.html", photos, checks, [])
     assert "no problems" in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
-def test_very_many_findings_are_cut_with_their_number(photos, inspections, tmp_path):
+def test_very_many_findings_are_cut_with_their_number(photos, checks, tmp_path):
     findings = [Finding("ignored", "hidden", (f"a/.{i}",)) for i in range(1234)]
-    write_html(tmp_path / "r.html", photos, inspections, findings)
+    write_html(tmp_path / "r.html", photos, checks, findings)
     text = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert "(1234)" in text and "and 1134 more" in text
 

@@ -7,9 +7,9 @@ from photo_corpus import draw_scene
 from PIL import Image
 
 from landmarks_tf.data.file_check import FileCheck
+from landmarks_tf.data.file_check import check_file
+from landmarks_tf.data.file_check import check_files
 from landmarks_tf.data.file_check import find_format
-from landmarks_tf.data.file_check import inspect_photo
-from landmarks_tf.data.file_check import inspect_photos
 
 CONVERSIONS = {
     "JPEG": (),
@@ -34,24 +34,24 @@ CONVERSIONS = {
 def test_every_kind_is_read_and_its_conversions_named(tmp_path, kind):
     path = tmp_path / f"photo.{kind.split()[-1].lower()}"
     path.write_bytes(CORPUS[kind]())
-    inspection = inspect_photo(str(path))
-    assert inspection.problem == ""
+    found = check_file(str(path))
+    assert found.problem == ""
     is_turned = kind.startswith("turned")
-    size = inspection.width, inspection.height
+    size = found.width, found.height
     assert size == ((120, 160) if is_turned else (160, 120))
-    assert len(inspection.sha256) == len(inspection.perceptual_hash) == 64
+    assert len(found.sha256) == len(found.perceptual_hash) == 64
     if kind in CONVERSIONS:
-        assert inspection.conversions == CONVERSIONS[kind]
+        assert found.conversions == CONVERSIONS[kind]
 
 
 def test_names_a_wrong_extension(tmp_path):
     draw_scene().save(tmp_path / "photo.JPG", "PNG")
-    inspection = inspect_photo(str(tmp_path / "photo.JPG"))
-    assert inspection.conversions == ("PNG content in a file named .jpg",)
+    found = check_file(str(tmp_path / "photo.JPG"))
+    assert found.conversions == ("PNG content in a file named .jpg",)
 
 
-def inspect(folder, name):
-    (found,) = inspect_photos(folder, [name], database=folder / "cache")
+def check(folder, name):
+    (found,) = check_files(folder, [name], database=folder / "cache")
     return found
 
 
@@ -65,7 +65,7 @@ def test_names_what_is_no_readable_file(tmp_path):
         ("nowhere.jpg", "no such file"),
         ("pipe.jpg", "a pipe or device, not a photo"),
     ):
-        assert inspect(tmp_path, name) == FileCheck(problem)
+        assert check(tmp_path, name) == FileCheck(problem)
 
 
 def test_names_a_file_that_must_not_be_read_until_it_may(tmp_path, monkeypatch):
@@ -76,8 +76,8 @@ def test_names_a_file_that_must_not_be_read_until_it_may(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr("builtins.open", refuse)  # root may read what it likes
-        assert inspect(tmp_path, "photo.jpg") == FileCheck("permission denied")
-    assert inspect(tmp_path, "photo.jpg").problem == ""
+        assert check(tmp_path, "photo.jpg") == FileCheck("permission denied")
+    assert check(tmp_path, "photo.jpg").problem == ""
 
 
 def test_tells_formats_by_the_header_alone(tmp_path):
@@ -107,16 +107,16 @@ def test_damaged_photos_of_every_kind_are_named_or_read(tmp_path, kind):
             end = rng.choice((100, len(damaged)))
             damaged[rng.randrange(end)] = rng.randrange(256)
         path.write_bytes(damaged[: rng.choice((len(damaged), rng.randrange(1000)))])
-        found = inspect_photo(str(path), max_pixels=10**6)
+        found = check_file(str(path), max_pixels=10**6)
         assert bool(found.problem) != bool(found.width)
 
 
 def test_a_photo_over_the_limit_is_not_decoded(tmp_path):
     path = tmp_path / "photo.jpg"
     path.write_bytes(CORPUS["JPEG"]()[:700])  # its header alone is whole
-    problem = inspect_photo(str(path), max_pixels=160 * 120 - 1).problem
+    problem = check_file(str(path), max_pixels=160 * 120 - 1).problem
     assert problem == "160x120 are too many pixels"
-    problem = inspect_photo(str(path), max_pixels=160 * 120).problem
+    problem = check_file(str(path), max_pixels=160 * 120).problem
     assert problem.startswith("damaged")
 
 
@@ -125,8 +125,8 @@ def test_photos_are_remembered_until_they_or_the_limit_change(tmp_path, monkeypa
     for index, name in enumerate(names):
         Image.new("RGB", (9, 9), (index, 0, 0)).save(tmp_path / name)
     database = tmp_path / "files.sqlite"
-    first = list(inspect_photos(tmp_path, names, database=database))
-    monkeypatch.setattr("landmarks_tf.data.file_check.inspect_photo", None)
-    assert list(inspect_photos(tmp_path, names, database=database)) == first
+    first = list(check_files(tmp_path, names, database=database))
+    monkeypatch.setattr("landmarks_tf.data.file_check.check_file", None)
+    assert list(check_files(tmp_path, names, database=database)) == first
     with pytest.raises(TypeError):
-        list(inspect_photos(tmp_path, names, max_pixels=5, database=database))
+        list(check_files(tmp_path, names, max_pixels=5, database=database))

@@ -9,7 +9,7 @@ from landmarks_tf.config import TrainConfig
 from landmarks_tf.data import pipeline
 from landmarks_tf.data import tf_image
 from landmarks_tf.data.photo import load_images
-from landmarks_tf.data.photo_set import load_catalog
+from landmarks_tf.data.photo_set import load_photos
 from landmarks_tf.data.pipeline import chain_epochs
 from landmarks_tf.data.pipeline import count_steps
 from landmarks_tf.data.pixels import DiskCache
@@ -18,8 +18,8 @@ from landmarks_tf.data.split import Share
 from landmarks_tf.data.split import WHOLE
 
 SIZE = 64
-OPTIONS = TrainConfig(image_size=SIZE, batch_size=8, epochs=3, seed=5)
-SHARED = dataclasses.replace(OPTIONS, epochs=2, augmentation="crop_flip_color")
+CONFIG = TrainConfig(image_size=SIZE, batch_size=8, epochs=3, seed=5)
+SHARED = dataclasses.replace(CONFIG, epochs=2, augmentation="crop_flip_color")
 GROWING = TrainConfig(
     image_size=128,
     batch_size=4,
@@ -34,7 +34,7 @@ TWO = [Share(2, index, 4) for index in range(2)]
 @pytest.fixture
 def photos(colored_dir):
     """37 training photos, 15 test photos: neither is a whole number of batches."""
-    return load_catalog(colored_dir)
+    return load_photos(colored_dir)
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_evaluation_sees_every_image_once_and_in_order(photos):
 
 
 def test_an_epoch_sees_every_image_once_in_an_order_of_its_own(photos):
-    dataset = pipeline.make_training_dataset(photos, OPTIONS)
+    dataset = pipeline.make_training_dataset(photos, CONFIG)
     assert len(dataset) == 3 * 5
     images, labels = read(dataset)
     epochs = [images[start : start + 37] for start in (0, 37, 74)]
@@ -88,9 +88,9 @@ def test_an_epoch_sees_every_image_once_in_an_order_of_its_own(photos):
 
 
 def test_order_depends_on_the_seed_alone(photos):
-    labels = read(pipeline.make_training_dataset(photos, OPTIONS))[1]
+    labels = read(pipeline.make_training_dataset(photos, CONFIG))[1]
     keras.utils.set_random_seed(0)
-    again = read(pipeline.make_training_dataset(photos, OPTIONS))[1]
+    again = read(pipeline.make_training_dataset(photos, CONFIG))[1]
     other = TrainConfig(image_size=SIZE, batch_size=8, epochs=3, seed=6)
     assert np.array_equal(labels, again)
     assert not np.array_equal(
@@ -99,8 +99,8 @@ def test_order_depends_on_the_seed_alone(photos):
 
 
 def test_a_resumed_run_sees_what_an_unbroken_one_would(photos):
-    whole = read(pipeline.make_training_dataset(photos, OPTIONS))
-    rest = read(pipeline.make_training_dataset(photos, OPTIONS, initial_epoch=2))
+    whole = read(pipeline.make_training_dataset(photos, CONFIG))
+    rest = read(pipeline.make_training_dataset(photos, CONFIG, initial_epoch=2))
     for unbroken, resumed in zip(whole, rest):
         assert np.array_equal(unbroken[74:], resumed)
 
@@ -112,9 +112,9 @@ def cache(request, tmp_path):
 
 @pytest.mark.parametrize("augmentation", ["none", "crop_flip_color"])
 def test_keeping_images_changes_nothing(photos, cache, augmentation):
-    options = dataclasses.replace(OPTIONS, augmentation=augmentation)
-    fresh = read(pipeline.make_training_dataset(photos, options))
-    kept = read(pipeline.make_training_dataset(photos, options, cache=cache))
+    config = dataclasses.replace(CONFIG, augmentation=augmentation)
+    fresh = read(pipeline.make_training_dataset(photos, config))
+    kept = read(pipeline.make_training_dataset(photos, config, cache=cache))
     for one, other in zip(kept, fresh):
         assert np.array_equal(one, other)
 
@@ -128,7 +128,7 @@ def test_kept_images_are_decoded_once(photos, cache, monkeypatch):
         return decode(contents, image_size)
 
     monkeypatch.setattr(tf_image, "preprocess", count)
-    read(pipeline.make_training_dataset(photos, OPTIONS, cache=cache))
+    read(pipeline.make_training_dataset(photos, CONFIG, cache=cache))
     assert len(decoded) == 37
     evaluation = pipeline.make_dataset(photos, "test", SIZE, 8, cache)
     first, second = read(evaluation), read(evaluation)
@@ -137,11 +137,11 @@ def test_kept_images_are_decoded_once(photos, cache, monkeypatch):
 
 
 def test_views_of_an_image_differ_in_each_epoch(photos):
-    options = dataclasses.replace(OPTIONS, augmentation="crop_flip_color")
+    config = dataclasses.replace(CONFIG, augmentation="crop_flip_color")
     photos = dataclasses.replace(
         photos, splits=photos.splits | {"train": photos.splits["train"][:1]}
     )
-    images = read(pipeline.make_training_dataset(photos, options))[0]
+    images = read(pipeline.make_training_dataset(photos, config))[0]
     assert len(images) == 3
     assert not np.array_equal(images[0], images[1])
     assert not np.array_equal(images[1], images[2])
@@ -152,13 +152,13 @@ def test_views_of_an_image_differ_in_each_epoch(photos):
     [(0, "none"), (64, "none"), (64, "crop_flip_color")],
 )
 def test_training_shows_images_of_its_own_size(photos, network_size, augmentation):
-    options = dataclasses.replace(
-        OPTIONS,
+    config = dataclasses.replace(
+        CONFIG,
         image_size=256,
         network_size=network_size,
         augmentation=augmentation,
     )
-    images, labels = next(iter(pipeline.make_training_dataset(photos, options)))
+    images, labels = next(iter(pipeline.make_training_dataset(photos, config)))
     size = network_size or 256
     assert images.shape == (8, size, size, 3)
     assert 0 <= images.numpy().min() < images.numpy().max() <= 1
@@ -166,37 +166,37 @@ def test_training_shows_images_of_its_own_size(photos, network_size, augmentatio
 
 
 def test_photos_are_mixed_in_all_epochs_but_the_last(photos):
-    options = dataclasses.replace(OPTIONS, mixing="cutmix_mixup")
-    assert options.num_mixed_epochs == 3
-    options = dataclasses.replace(options, epochs=5)
-    assert options.num_mixed_epochs == 4
-    images, targets = read(pipeline.make_training_dataset(photos, options))
+    config = dataclasses.replace(CONFIG, mixing="cutmix_mixup")
+    assert config.num_mixed_epochs == 3
+    config = dataclasses.replace(config, epochs=5)
+    assert config.num_mixed_epochs == 4
+    images, targets = read(pipeline.make_training_dataset(photos, config))
     assert targets.shape == (5 * 37, 3) and targets.dtype == np.float32
     np.testing.assert_allclose(targets.sum(axis=1), 1, atol=1e-5)
     is_whole = targets.max(axis=1) == 1
     assert is_whole[4 * 37 :].all() and not is_whole[: 4 * 37].all()
-    rest = read(pipeline.make_training_dataset(photos, options, initial_epoch=3))
+    rest = read(pipeline.make_training_dataset(photos, config, initial_epoch=3))
     assert np.array_equal(images[3 * 37 :], rest[0])
     assert np.array_equal(targets[3 * 37 :], rest[1])
 
 
 def test_each_epoch_shows_images_of_its_size(photos):
-    options = dataclasses.replace(
-        OPTIONS,
+    config = dataclasses.replace(
+        CONFIG,
         image_size=128,
         training_sizes=(64, 128, 96),
         augmentation="crop_flip_color",
     )
-    dataset = pipeline.make_training_dataset(photos, options)
+    dataset = pipeline.make_training_dataset(photos, config)
     assert dataset.element_spec[0].shape == (None, None, None, 3)
     shapes = [images.shape[1:3] for images, _ in dataset]
     assert shapes == [(64, 64)] * 5 + [(128, 128)] * 5 + [(96, 96)] * 5
 
 
 def test_a_resumed_run_sees_the_views_an_unbroken_one_would(photos):
-    options = dataclasses.replace(OPTIONS, augmentation="crop_flip_color")
-    whole = read(pipeline.make_training_dataset(photos, options))
-    rest = read(pipeline.make_training_dataset(photos, options, initial_epoch=2))
+    config = dataclasses.replace(CONFIG, augmentation="crop_flip_color")
+    whole = read(pipeline.make_training_dataset(photos, config))
+    rest = read(pipeline.make_training_dataset(photos, config, initial_epoch=2))
     for unbroken, resumed in zip(whole, rest):
         assert np.array_equal(unbroken[74:], resumed)
 
@@ -217,15 +217,15 @@ def test_a_last_batch_of_fewer_photos_than_devices_is_left_out():
     assert count_steps(37, 8) == 5
     assert count_steps(37, 8, Share(2, 0, 4)) == 5
     assert count_steps(35, 8, Share(2, 0, 4)) == 4
-    options = TrainConfig(image_size=64, batch_size=18, epochs=3)
+    config = TrainConfig(image_size=64, batch_size=18, epochs=3)
     many = Share(3, 0, 6)
-    assert count_steps(37, options.batch_size, many) == 2
+    assert count_steps(37, config.batch_size, many) == 2
 
 
 def test_hosts_mix_photos_each_in_its_own_way(photos):
-    options = TrainConfig(image_size=64, batch_size=8, epochs=2, mixing="cutmix_mixup")
+    config = TrainConfig(image_size=64, batch_size=8, epochs=2, mixing="cutmix_mixup")
     shares = [
-        read_batches(pipeline.make_training_dataset(photos, options, share=share))
+        read_batches(pipeline.make_training_dataset(photos, config, share=share))
         for share in TWO
     ]
     is_mixed = [

@@ -19,22 +19,22 @@ from landmarks_tf.errors import InvalidInput
 
 @pytest.fixture
 def written(tmp_path):
-    """A split of real files: (split.json, its catalogue, its hashes)."""
+    """A split of real files: (split.json, its photos, their hashes)."""
     splits = {}
     for name in ("train", "validation", "test"):
         file = tmp_path / "data" / name / "a" / "1.jpg"
         file.parent.mkdir(parents=True)
         file.write_text(name)
         splits[name] = (Photo(f"{name}/a/1.jpg", 0),)
-    catalog = PhotoSet(tmp_path / "data", ("a",), splits)
+    photos = PhotoSet(tmp_path / "data", ("a",), splits)
     path = tmp_path / "split.json"
-    write_split(path, catalog, hash_photos(catalog), {"train/a/2.jpg": "empty file"})
-    return path, catalog
+    write_split(path, photos, hash_photos(photos), {"train/a/2.jpg": "empty file"})
+    return path, photos
 
 
 def test_split_is_read_as_written(written):
-    path, catalog = written
-    assert load_split(path, ("a",)) == catalog
+    path, photos = written
+    assert load_split(path, ("a",)) == photos
     # SHA-256 of the word "test".
     digest = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
     record = json.loads(path.read_text())
@@ -43,38 +43,38 @@ def test_split_is_read_as_written(written):
 
 
 def test_split_refuses_a_photo_that_has_gone(written):
-    path, catalog = written
-    (catalog.data_dir / "test/a/1.jpg").unlink()
+    path, photos = written
+    (photos.data_dir / "test/a/1.jpg").unlink()
     with pytest.raises(InvalidInput, match="test/a/1.jpg is gone since the split$"):
         load_split(path, ("a",))
 
 
 def test_split_refuses_a_photo_that_has_changed(written):
-    path, catalog = written
-    (catalog.data_dir / "test/a/1.jpg").write_text("other")
+    path, photos = written
+    (photos.data_dir / "test/a/1.jpg").write_text("other")
     with pytest.raises(InvalidInput, match="test/a/1.jpg has changed since the split$"):
         load_split(path, ("a",))
     assert load_split(path, ("a",), names=["validation"]).labels("validation") == [0]
 
 
-def listed_again(catalog, rename=lambda path: path):
-    """The catalogue as a listing finds it, its photos renamed, with their hashes."""
-    hashes = hash_photos(catalog)
+def listed_again(photos, rename=lambda path: path):
+    """The photos as they are found in a folder, renamed, with their hashes."""
+    hashes = hash_photos(photos)
     splits = {"train": (), "test": ()}
     renamed = {}
-    for name, photos in catalog.splits.items():
-        for photo in photos:
+    for name, members in photos.splits.items():
+        for photo in members:
             path = rename(photo.path)
             renamed[path] = hashes[photo.path]
             side = "test" if path.startswith("test/") else "train"
             label = "ab".index(path.split("/")[1])
             splits[side] += (Photo(path, label),)
-    return replace(catalog, class_names=("a", "b"), splits=splits), renamed
+    return replace(photos, class_names=("a", "b"), splits=splits), renamed
 
 
 def test_an_earlier_split_is_taken_by_content(written):
-    path, catalog = written
-    again, hashes = listed_again(catalog, lambda p: p.replace("1.jpg", "2.jpg"))
+    path, photos = written
+    again, hashes = listed_again(photos, lambda p: p.replace("1.jpg", "2.jpg"))
     earlier = load_earlier(path, again, hashes)
     assert [earlier[hashes[f"{name}/a/2.jpg"]] for name in SPLITS] == [*SPLITS]
 
@@ -88,8 +88,8 @@ def test_an_earlier_split_is_taken_by_content(written):
     ],
 )
 def test_an_earlier_split_refuses_photos_that_moved(written, old, new, message):
-    path, catalog = written
-    again, hashes = listed_again(catalog, lambda p: p.replace(old, new))
+    path, photos = written
+    again, hashes = listed_again(photos, lambda p: p.replace(old, new))
     if "gone" in message:
         moved = new + ".jpg"
         del hashes[moved]
@@ -100,8 +100,8 @@ def test_an_earlier_split_refuses_photos_that_moved(written, old, new, message):
 
 
 def test_an_earlier_split_refuses_photos_that_changed(written):
-    path, catalog = written
-    again, hashes = listed_again(catalog)
+    path, photos = written
+    again, hashes = listed_again(photos)
     hashes["test/a/1.jpg"] = "another"
     with pytest.raises(InvalidInput, match="^test/a/1.jpg has changed since the split"):
         load_earlier(path, again, hashes)
@@ -110,9 +110,9 @@ def test_an_earlier_split_refuses_photos_that_changed(written):
 
 
 def test_new_photos_are_those_that_the_split_does_not_name(written):
-    path, catalog = written
+    path, photos = written
     more = tuple(Photo(f"train/a/{index}.jpg", 0) for index in (1, 2, 3))
-    grown = replace(catalog, splits=catalog.splits | {"train": more})
+    grown = replace(photos, splits=photos.splits | {"train": more})
     assert find_new(path, grown) == ["train/a/3.jpg"]
 
 
@@ -121,13 +121,13 @@ LISTS = '{"train": ["x"], "validation": ["x"], "test": ["x"], "skipped": {}}'
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", LISTS, '{"train": {}}', "{half"])
 def test_a_damaged_split_is_refused(written, text):
-    path, catalog = written
+    path, photos = written
     path.write_text(text)
     message = "split.json is not a split as train.py writes it$"
     with pytest.raises(InvalidInput, match=message):
         load_split(path, ("a",))
     with pytest.raises(InvalidInput, match=message):
-        is_split_of(path, catalog.data_dir, "test")
+        is_split_of(path, photos.data_dir, "test")
 
 
 def test_a_split_of_other_classes_is_refused(written):
@@ -136,10 +136,10 @@ def test_a_split_of_other_classes_is_refused(written):
 
 
 def test_other_photos_of_the_same_name_are_not_of_the_split(written):
-    path, catalog = written
-    assert is_split_of(path, catalog.data_dir, "test")
-    (catalog.data_dir / "test/a/1.jpg").write_text("other")
-    assert not is_split_of(path, catalog.data_dir, "test")
+    path, photos = written
+    assert is_split_of(path, photos.data_dir, "test")
+    (photos.data_dir / "test/a/1.jpg").write_text("other")
+    assert not is_split_of(path, photos.data_dir, "test")
     assert not is_split_of(path, path.parent, "test")
 
 
@@ -147,11 +147,11 @@ def test_other_photos_of_the_same_name_are_not_of_the_split(written):
     ("file", "digest"), [("1.jpg", "0" * 64), ("a/\0.jpg", "0" * 64), ("a/1.jpg", [])]
 )
 def test_a_split_that_names_no_photo_is_refused(written, file, digest):
-    path, catalog = written
+    path, photos = written
     record = json.loads(path.read_text())
     path.write_text(json.dumps(record | {"train": {file: digest}}))
     message = f"split.json is damaged at {re.escape(ascii(file))}$"
     with pytest.raises(InvalidInput, match=message):
         load_split(path, ("a",))
     with pytest.raises(InvalidInput, match=message):
-        load_earlier(path, catalog, hash_photos(catalog))
+        load_earlier(path, photos, hash_photos(photos))

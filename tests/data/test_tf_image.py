@@ -1,6 +1,6 @@
 import shutil
 
-from landmarks_tf.data.photo_set import load_catalog
+from landmarks_tf.data.photo_set import load_photos
 from landmarks_tf.data.tf_image import find_unreadable
 
 
@@ -13,7 +13,7 @@ def test_unreadable_photos_are_found_and_their_reasons_told(colored_dir, tmp_pat
     (folder / "test/2.blue/wrong_name.jpg").write_bytes(
         (folder / "train/0.red/extra.png").read_bytes()
     )
-    reasons = find_unreadable(load_catalog(folder))
+    reasons = find_unreadable(load_photos(folder))
     assert list(reasons) == [
         "train/0.red/empty.jpg",
         "train/1.green/half.jpg",

@@ -29,9 +29,9 @@ def classifier():
 
 
 def test_landmarks_are_sorted_and_no_more_than_there_are(classifier):
-    landmarks = classifier.top_landmarks(np.array([0.2, 0.5, 0.3]), 9)
-    assert landmarks == [("Petra", 0.5), ("Stonehenge", 0.3), ("Eiffel Tower", 0.2)]
-    assert landmarks.class_names == ("1.Petra", "2.Stonehenge", "0.Eiffel_Tower")
+    prediction = classifier.top_landmarks(np.array([0.2, 0.5, 0.3]), 9)
+    assert prediction == [("Petra", 0.5), ("Stonehenge", 0.3), ("Eiffel Tower", 0.2)]
+    assert prediction.class_names == ("1.Petra", "2.Stonehenge", "0.Eiffel_Tower")
     with pytest.raises(
         InvalidInput, match="^`k` must be an integer of at least 1. Received: k=0$"
     ):
@@ -43,15 +43,15 @@ def test_landmarks_are_sorted_and_no_more_than_there_are(classifier):
     [((0, 200, 0), True, "Petra"), ((90, 100, 80), False, "no known landmark")],
 )
 def test_below_the_threshold_no_landmark_is_known(classifier, color, is_known, answer):
-    landmarks = classifier.predict_landmarks(Image.new("RGB", (30, 20), color), k=2)
-    assert (landmarks.is_known, landmarks.answer) == (is_known, answer)
-    assert landmarks[0][0] == "Petra" and len(landmarks) == 2
-    record = landmarks.to_record("a.jpg")
+    prediction = classifier.predict_landmarks(Image.new("RGB", (30, 20), color), k=2)
+    assert (prediction.is_known, prediction.answer) == (is_known, answer)
+    assert prediction[0][0] == "Petra" and len(prediction) == 2
+    record = prediction.to_record("a.jpg")
     assert (record["photo"], record["is_known"]) == ("a.jpg", is_known)
     assert record["landmarks"][0] == {
         "name": "Petra",
         "class_name": "1.Petra",
-        "probability": landmarks[0][1],
+        "probability": prediction[0][1],
     }
 
 
@@ -94,10 +94,10 @@ def test_a_folder_and_a_list_stream(run_dir, colored_dir):
     answers = dict(classifier.stream_landmarks(folder))
     assert len(answers) == 15
     listed = dict(classifier.stream_landmarks([str(photo) for photo in answers]))
-    for photo, landmarks in answers.items():
-        assert landmarks.class_names[0] == photo.parent.name
-        assert landmarks == listed[str(photo)]
-        assert landmarks == classifier.predict_landmarks(photo)
+    for photo, prediction in answers.items():
+        assert prediction.class_names[0] == photo.parent.name
+        assert prediction == listed[str(photo)]
+        assert prediction == classifier.predict_landmarks(photo)
 
 
 @pytest.mark.parametrize("name", ["", "model_float32.tflite"])

@@ -9,8 +9,8 @@ import pytest
 
 from landmarks_tf.config import TrainConfig
 from landmarks_tf.data import pipeline
-from landmarks_tf.data.photo_set import load_catalog
-from landmarks_tf.data.photo_set import load_evaluation_catalog
+from landmarks_tf.data.photo_set import load_evaluation_photos
+from landmarks_tf.data.photo_set import load_photos
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.training import fit
 from landmarks_tf.training.checkpoint import CheckpointKeeper
@@ -44,10 +44,10 @@ class Killed(BaseException):
 
 @pytest.fixture
 def photos(colored_dir):
-    catalog = load_catalog(colored_dir)
-    test = load_evaluation_catalog(colored_dir, "test", catalog.class_names)
-    splits = dict(catalog.splits) | {"validation": test.splits["test"]}
-    return type(catalog)(colored_dir, catalog.class_names, splits)
+    photos = load_photos(colored_dir)
+    test = load_evaluation_photos(colored_dir, "test", photos.class_names)
+    splits = dict(photos.splits) | {"validation": test.splits["test"]}
+    return type(photos)(colored_dir, photos.class_names, splits)
 
 
 def build():
