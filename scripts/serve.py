@@ -68,6 +68,7 @@ def main(arguments: list[str]) -> None:
             import uvicorn
 
             from landmarks_tf.inference import web
+            from landmarks_tf.inference import web_page
         except ImportError as error:
             raise InvalidInput(
                 f'{error.name} is missing: python -m pip install -e ".[app]"'
@@ -77,16 +78,15 @@ def main(arguments: list[str]) -> None:
             classifier = load_classifier(path)
         run_dir = path if path.is_dir() else path.parent
         card = run_dir / run_folder.MODEL_CARD
-        app = web.build_app(
-            classifier,
+        about = web_page.About(
             run_dir.resolve().name,
             card.read_text(encoding="utf-8") if card.is_file() else "",
             find_examples(run_dir, classifier.class_names),
-            _HOST.value,
-            _MAX_MEGABYTES.value,
-            _MAX_MEGAPIXELS.value,
-            os.cpu_count() or 1,
         )
+        limits = web.Limits(
+            _MAX_MEGABYTES.value, _MAX_MEGAPIXELS.value, os.cpu_count() or 1
+        )
+        app = web.build_app(classifier, about, _HOST.value, limits)
         # Uvicorn stops, then raises the signal again: what is open shall be closed.
         for name in ("SIGTERM", "SIGHUP"):  # Windows has the first alone
             if hasattr(signal, name):

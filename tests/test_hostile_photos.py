@@ -156,7 +156,8 @@ def test_the_server_answers_or_names_them(hostile, problems):
         "landmarks_tf.inference.web", reason='needs pip install -e ".[app]"'
     )
     testclient = pytest.importorskip("fastapi.testclient")
-    app = server.build_app(Classifier(("bright", "dark"), SIZE, brightness), "hostile")
+    classifier = Classifier(("bright", "dark"), SIZE, brightness)
+    app = server.build_app(classifier, server.web_page.About("hostile"))
     with testclient.TestClient(app, base_url="http://127.0.0.1") as client:
         for photo in hostile.all_photos():
             contents = (hostile.data_dir / photo.path).read_bytes()

@@ -7,7 +7,7 @@ elsewhere.
 import re
 from collections.abc import Awaitable
 from collections.abc import Callable
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -47,50 +47,62 @@ _FILES = "/gradio_api/file="
 _NO_PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
 
 
-def build_app(
-    classifier: Classifier,
-    name: str,
-    card: str = "",
-    examples: Sequence[Path] = (),
-    host: str = "127.0.0.1",
-    max_megabytes: float = 20,
-    max_megapixels: float = 50,
-    num_workers: int = 2,
-) -> fastapi.FastAPI:
-    """Returns the web application of a classifier.
+@dataclass(frozen=True)
+class Limits:
+    """How much a server takes on.
 
-    Args:
-        classifier: that answers.
-        name: of the model.
-        card: of the model, in Markdown.
-        examples: photo files to try it on.
-        host: address that it will listen on.
+    Attributes:
         max_megabytes: of a photo; of 1,048,576 bytes.
         max_megapixels: of a photo; of 1,000,000 pixels.
         num_workers: photos that the page answers at a time, and as many more for other
             programs; the others wait.
     """
-    max_pixels = int(max_megapixels * 1e6)
+
+    max_megabytes: float = 20
+    max_megapixels: float = 50
+    num_workers: int = 2
+
+    @property
+    def max_bytes(self) -> int:
+        """The largest photo, in bytes."""
+        return int(self.max_megabytes * _BYTES_PER_MB)
+
+
+def build_app(
+    classifier: Classifier,
+    about: web_page.About,
+    host: str = "127.0.0.1",
+    limits: Limits = Limits(),
+) -> fastapi.FastAPI:
+    """Returns the web application of a classifier.
+
+    Args:
+        classifier: that answers.
+        about: what the page tells of the model.
+        host: address that it will listen on.
+        limits: how much it takes on.
+    """
+    max_pixels = int(limits.max_megapixels * 1e6)
 
     def read(photo: bytes | Path) -> Image.Image:
         return photo_input.open_photo(photo, max_pixels)
 
     app = fastapi.FastAPI(openapi_url=None)
-    app.post("/predict")(_make_endpoint(classifier, read, max_megabytes, num_workers))
+    app.post("/predict")(_make_endpoint(classifier, read, limits))
     app.middleware("http")(_guard)
     if host in _LOOPBACK:
         # A page elsewhere may have its name point here: the browser would let it ask.
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*_LOOPBACK])
-    page = web_page.build_page(classifier, read, name, card, examples)
+    page = web_page.build_page(classifier, read, about)
     # As `launch` does, which is not called here: only then does Gradio refuse to copy
     # files that a browser names and has not uploaded (Gradio 6.31).
     page.has_launched = True
-    page.queue(max_size=_MAX_WAITING, default_concurrency_limit=num_workers)
+    page.queue(max_size=_MAX_WAITING, default_concurrency_limit=limits.num_workers)
     return gradio.mount_gradio_app(
         app,
         page,
         path="/",
-        max_file_size=int(max_megabytes * _BYTES_PER_MB),
+        max_file_size=limits.max_bytes,
         footer_links=[],
         run_history=False,
         ssr_mode=False,
@@ -125,10 +137,8 @@ async def _guard(
 def _make_endpoint(
     classifier: Classifier,
     read: Callable[[bytes], Image.Image],
-    max_megabytes: float,
-    num_workers: int,
+    limits: Limits,
 ) -> Callable[[fastapi.Request, str], Awaitable[JSONResponse]]:
-    limit = int(max_megabytes * _BYTES_PER_MB)
     num_photos = 0
 
     def refuse(status: int, reason: str) -> JSONResponse:
@@ -144,14 +154,15 @@ def _make_endpoint(
         body = bytearray()
         async for chunk in request.stream():
             body += chunk
-            if len(body) > limit:
-                return refuse(413, f"a photo may have {max_megabytes:g} MB at most")
+            if len(body) > limits.max_bytes:
+                most = f"{limits.max_megabytes:g} MB"
+                return refuse(413, f"a photo may have {most} at most")
         if not top_k.isdecimal() or int(top_k) < 1:
             reason = f"`top_k` must be an integer of at least 1. Received: {top_k}"
             return refuse(400, reason)
         try:
             record = await anyio.to_thread.run_sync(
-                answer, bytes(body), int(top_k), limiter=_limiter(num_workers)
+                answer, bytes(body), int(top_k), limiter=_limiter(limits.num_workers)
             )
         except InvalidInput as error:
             return refuse(400, str(error))

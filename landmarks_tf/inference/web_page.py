@@ -10,7 +10,9 @@ import io
 import threading
 from collections.abc import Callable
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import gradio
 import gradio.utils
@@ -47,86 +49,113 @@ Reader = Callable[[bytes | Path], Image.Image]
 Shown = tuple[np.ndarray, str]
 
 
-def build_page(
-    classifier: Classifier,
-    read: Reader,
-    name: str,
-    card: str,
-    examples: Sequence[Path],
-) -> gradio.Blocks:
+@dataclass(frozen=True)
+class About:
+    """What the page tells of a model.
+
+    Attributes:
+        name: of the model.
+        card: of the model, in Markdown.
+        examples: photo files to try it on; those that cannot be read are left out.
+    """
+
+    name: str
+    card: str = ""
+    examples: Sequence[Path] = ()
+
+
+class _Parts(NamedTuple):
+    """What of the page changes or is listened to."""
+
+    upload: gradio.Image
+    sentence: gradio.Markdown
+    picture: gradio.HTML
+    bars: gradio.Label
+    shown: gradio.State
+    button: gradio.Button
+    picked: gradio.Dataset
+
+
+def build_page(classifier: Classifier, read: Reader, about: About) -> gradio.Blocks:
     """Returns the page of a classifier.
 
     Args:
         classifier: that answers.
         read: reads what is uploaded.
-        name: of the model.
-        card: of the model, in Markdown.
-        examples: photo files to try it on; those that cannot be read are left out.
+        about: the model.
     """
     answers = _Answers(classifier, read)
-    thumbnails = _load_thumbnails(examples, read)
+    thumbnails = _load_thumbnails(about.examples, read)
     with gradio.Blocks(title=_TITLE, analytics_enabled=False) as page:
         gradio.Markdown(f"# {_TITLE}\n{_HINT}")
-        shown = gradio.State(None, time_to_live=_STATE_AGE)
-        with gradio.Row():
-            with gradio.Column():
-                upload = gradio.Image(
-                    type="filepath",
-                    sources=["upload", "webcam", "clipboard"],
-                    label="Photo",
-                    height=260,
-                )
-            with gradio.Column():
-                sentence = gradio.Markdown(elem_id="answer")
-                picture = gradio.HTML(elem_id="shown", padding=False)
-                bars = gradio.Label(
-                    label="Most like", show_heading=False, visible=False
-                )
-                button = gradio.Button("Where does it look?", visible=False)
-        picked = gradio.Dataset(
-            components=[gradio.HTML(render=False)],
-            samples=[[thumbnail] for thumbnail in thumbnails.values()],
-            label="Examples",
-            type="index",
-            layout="gallery",
-            visible=bool(thumbnails),
-        )
-        _describe(name, classifier.names, card)
-        outputs = [sentence, picture, bars, shown, button]
-        paths = list(thumbnails)
-        for listen, respond, given, changed in (
-            (upload.input, answers.answer_upload, upload, [*outputs, upload]),
-            (
-                picked.click,
-                lambda index: answers.answer(paths[index]),
-                picked,
-                outputs,
-            ),
-            (button.click, answers.explain, shown, [picture]),
-        ):
-            listen(
-                respond,
-                given,
-                changed,
-                # Not read by Gradio, which knows fewer kinds of photos.
-                preprocess=given is not upload,
-                scroll_to_output=True,
-                show_progress="minimal",
-                api_visibility="private",
-                concurrency_id="answers",
-            )
+        parts = _add_parts(list(thumbnails.values()))
+        _describe(about, classifier.names)
+        _connect(parts, answers, list(thumbnails))
     return page
 
 
-def _describe(name: str, known: Sequence[str], card: str) -> None:
+def _add_parts(thumbnails: Sequence[str]) -> _Parts:
+    """Adds to the page what is asked and answered in."""
+    shown = gradio.State(None, time_to_live=_STATE_AGE)
+    with gradio.Row():
+        with gradio.Column():
+            upload = gradio.Image(
+                type="filepath",
+                sources=["upload", "webcam", "clipboard"],
+                label="Photo",
+                height=260,
+            )
+        with gradio.Column():
+            sentence = gradio.Markdown(elem_id="answer")
+            picture = gradio.HTML(elem_id="shown", padding=False)
+            bars = gradio.Label(label="Most like", show_heading=False, visible=False)
+            button = gradio.Button("Where does it look?", visible=False)
+    picked = gradio.Dataset(
+        components=[gradio.HTML(render=False)],
+        samples=[[thumbnail] for thumbnail in thumbnails],
+        label="Examples",
+        type="index",
+        layout="gallery",
+        visible=bool(thumbnails),
+    )
+    return _Parts(upload, sentence, picture, bars, shown, button, picked)
+
+
+def _connect(parts: _Parts, answers: "_Answers", examples: Sequence[Path]) -> None:
+    """Lets what a browser does be answered."""
+    upload, *outputs, picked = parts
+    for listen, respond, given, changed in (
+        (upload.input, answers.answer_upload, upload, [*outputs, upload]),
+        (
+            picked.click,
+            lambda index: answers.answer(examples[index]),
+            picked,
+            outputs,
+        ),
+        (parts.button.click, answers.explain, parts.shown, [parts.picture]),
+    ):
+        listen(
+            respond,
+            given,
+            changed,
+            # Not read by Gradio, which knows fewer kinds of photos.
+            preprocess=given is not upload,
+            scroll_to_output=True,
+            show_progress="minimal",
+            api_visibility="private",
+            concurrency_id="answers",
+        )
+
+
+def _describe(about: About, known: Sequence[str]) -> None:
     """Adds to the page what is known of the model."""
     with gradio.Accordion("About this model", open=False):
         more = len(known) - _MAX_NAMES
         rest = f" and {more} more" if more > 0 else ""
         names = escape_markdown(", ".join(known[:_MAX_NAMES]))
-        gradio.Markdown(f"**{escape_markdown(name)}** knows {names}{rest}.")
-        if card:
-            gradio.Markdown(card)
+        gradio.Markdown(f"**{escape_markdown(about.name)}** knows {names}{rest}.")
+        if about.card:
+            gradio.Markdown(about.card)
 
 
 class _Answers:

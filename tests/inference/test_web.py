@@ -21,7 +21,9 @@ testclient = pytest.importorskip("fastapi.testclient")
 @pytest.fixture(scope="module")
 def client():
     classifier = Classifier(NAMES, (8, 8), redness, 0.6)
-    app = server.build_app(classifier, "colours", max_megabytes=1, max_megapixels=0.1)
+    limits = server.Limits(max_megabytes=1, max_megapixels=0.1)
+    about = server.web_page.About("colours")
+    app = server.build_app(classifier, about, limits=limits)
     with testclient.TestClient(app, base_url="http://127.0.0.1") as client:
         yield client
 

@@ -80,9 +80,8 @@ def test_the_page_has_the_examples_that_can_be_read(answers, tmp_path):
     bad.write_bytes(b"?")
     thumbnails = browser_page._load_thumbnails([bad, good], open_photo)
     assert list(thumbnails) == [good]
-    page = browser_page.build_page(
-        answers._classifier, open_photo, "mobile_1", "# The card", [bad, good]
-    )
+    about = browser_page.About("mobile_1", "# The card", [bad, good])
+    page = browser_page.build_page(answers._classifier, open_photo, about)
     said = str(page.config)
     assert "mobile&#95;1" in said and "# The card" in said
     assert "&lt;b&gt;Petra" in said and "<b>Petra" not in said
