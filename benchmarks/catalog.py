@@ -35,12 +35,12 @@ def main() -> None:
         data_dir = Path(work, "photos")
         make_files(data_dir, num_classes, num_photos)
         begin = time.perf_counter()
-        listed = load_photos(data_dir)
+        found = load_photos(data_dir)
         listed = time.perf_counter() - begin
-        paths = [photo.path for photo in listed.all_photos()]
+        paths = [photo.path for photo in found.all_photos()]
         hashes = {path: hashlib.sha256(path.encode()).hexdigest() for path in paths}
         begin = time.perf_counter()
-        photos, _ = split_photos(listed, hashes, TrainConfig())
+        photos, _ = split_photos(found, hashes, TrainConfig())
         split = time.perf_counter() - begin
         begin = time.perf_counter()
         alternative = sorted(data_dir.rglob("*.jpg"))
