@@ -21,10 +21,11 @@ from ai_edge_litert.interpreter import Interpreter
 from measuring import measure
 from PIL import Image
 
-from landmarks_tf import run_folder
 from landmarks_tf.data.photo import load_images
-from landmarks_tf.inference import photo_input
+from landmarks_tf.data.photo_set import find_photos
 from landmarks_tf.inference.classifier import load_classifier
+from landmarks_tf.run import EXPORTS
+from landmarks_tf.run import MODEL
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "predict.py"
 LARGE = (4000, 3000)
@@ -144,9 +145,9 @@ def one_at_a_time(keras_file: Path, tflite_file: Path, photo: Path) -> None:
 
 def main() -> None:
     run_dir, folder = map(Path, sys.argv[1:3])
-    keras_file = run_dir / run_folder.MODEL
-    tflite_file = run_dir / run_folder.EXPORTS["float32"]
-    photos = photo_input.find_photos([str(folder)])
+    keras_file = run_dir / MODEL
+    tflite_file = run_dir / EXPORTS["float32"]
+    photos = find_photos([str(folder)])
     with tempfile.TemporaryDirectory() as work:
         first_answer(keras_file, tflite_file, photos[0], Path(work))
     many_photos(tflite_file, photos)

@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 from measuring import measure
 
-from landmarks_tf import run_folder
 from landmarks_tf.export import saved_model
 from landmarks_tf.inference.classifier import load_classifier
 from landmarks_tf.models.transfer import build_transfer_model
+from landmarks_tf.run import LABELS
+from landmarks_tf.run import write_class_names
 
 SIZES = (224, 320, 400, 800)
 NUM_CLASSES = 50
@@ -42,7 +43,7 @@ def main() -> None:
     sizes = [int(word) for word in sys.argv[1:] if word.isdecimal()] or SIZES
     with tempfile.TemporaryDirectory() as work:
         names = [str(number) for number in range(NUM_CLASSES)]
-        run_folder.write_class_names(Path(work) / run_folder.LABELS, names)
+        write_class_names(Path(work) / LABELS, names)
         ways = {
             f"{backbone} at {size}": make_answerer(backbone, size, Path(work))
             for backbone in reversed(backbones)

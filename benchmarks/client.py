@@ -16,9 +16,11 @@ from pathlib import Path
 import numpy as np
 from measuring import tell
 
-from landmarks_tf import run_folder
 from landmarks_tf.data import split_file
 from landmarks_tf.inference.classifier import load_classifier
+from landmarks_tf.run import LABELS
+from landmarks_tf.run import SPLIT
+from landmarks_tf.run import load_class_names
 
 CLIENT = Path(__file__).parents[1] / "tests" / "export" / "mediapipe_client.py"
 
@@ -38,10 +40,8 @@ def ask(model: Path, photos: list[str], side: int) -> list[int]:
 
 
 def main(run_dir: Path, data_dir: Path | None) -> None:
-    class_names = run_folder.load_class_names(run_dir / run_folder.LABELS)
-    photos = split_file.load_split(
-        run_dir / run_folder.SPLIT, class_names, data_dir, ["test"]
-    )
+    class_names = load_class_names(run_dir / LABELS)
+    photos = split_file.load_split(run_dir / SPLIT, class_names, data_dir, ["test"])
     files, labels = photos.absolute_paths("test"), np.array(photos.labels("test"))
     classifier = load_classifier(run_dir)
     answers = classifier.predict_photos([Path(file) for file in files])

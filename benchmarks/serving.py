@@ -20,7 +20,7 @@ from pathlib import Path
 import measuring
 import numpy as np
 
-from landmarks_tf.inference import photo_input
+from landmarks_tf.data.photo_set import find_photos
 
 ROOT = Path(__file__).parents[1]
 NUM_CLIENTS = 8
@@ -30,7 +30,7 @@ DEADLINE = 120
 
 
 def main(model: str, folder: str) -> None:
-    photos = [path.read_bytes() for path in photo_input.find_photos([folder])]
+    photos = [path.read_bytes() for path in find_photos([folder])]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -21,7 +21,7 @@ from measuring import measure
 from measuring import median
 from measuring import report
 
-from landmarks_tf.inference import photo_input
+from landmarks_tf.data.photo_set import find_photos
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 NUM_RUNS = 3
@@ -84,7 +84,7 @@ def processor_seconds() -> float:
 
 def main() -> None:
     model, source = Path(sys.argv[1]), Path(sys.argv[2])
-    found = photo_input.find_photos([source])[: int((sys.argv[3:] or ["500"])[0])]
+    found = find_photos([source])[: int((sys.argv[3:] or ["500"])[0])]
     with tempfile.TemporaryDirectory() as folder:
         many, one = Path(folder, "many"), Path(folder, "one")
         for part, photos in ((many, found), (one, found[:1])):

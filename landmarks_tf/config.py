@@ -1,11 +1,9 @@
 """Every setting of a run, once: its default, what it is for, what it may be.
 
 Owns the settings, their limits and the recipes. Does not own how a program reads them:
-`scripts/command_line.py` makes flags of the fields. No TensorFlow.
+`commands/flags` makes flags of the fields. No TensorFlow.
 """
 
-import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import replace
 from typing import Any
@@ -14,73 +12,49 @@ from landmarks_tf.errors import require
 from landmarks_tf.models.presets import BACKBONES
 from landmarks_tf.models.presets import SCRATCH_PRESETS
 from landmarks_tf.recipes import RECIPES
-from landmarks_tf.run_folder import EXPORTS
+from landmarks_tf.run import EXPORTS
+from landmarks_tf.setting import COUNT
+from landmarks_tf.setting import Limit
+from landmarks_tf.setting import NOT_NEGATIVE
+from landmarks_tf.setting import POSITIVE
+from landmarks_tf.setting import SEED
+from landmarks_tf.setting import SHARE
+from landmarks_tf.setting import SHARE_OR_ALL
+from landmarks_tf.setting import SHARE_OR_NONE
+from landmarks_tf.setting import Settings
+from landmarks_tf.setting import choice
+from landmarks_tf.setting import setting
 
 # Share of the epochs in which photos are mixed; then the network sees them as they are.
 _MIXED_SHARE = 0.9
 _LARGEST_DECODED_SIZE = 800
+SPLITS = ("train", "validation", "test")
+OUTLIERS_HELP = (
+    "Folder of photos that show none of the landmarks. Half of them help to choose the "
+    "probability below which no known landmark is predicted, the other half tell how "
+    "well that works. Default: 95 % of the validation photos reach it."
+)
 # Six halvings leave at least one pixel.
 MIN_SCRATCH_IMAGE_SIZE = 64
 
 
 @dataclass(frozen=True)
-class Limit:
-    """What a value may be: in words, to stand behind "must be", and as a test."""
+class ExportConfig(Settings):
+    """Which files are exported, and what they say of themselves."""
 
-    wanted: str
-    allows: Callable[[Any], bool]
-
-
-_ANY = Limit("anything", lambda value: True)
-_COUNT = Limit("a positive integer", lambda value: value >= 1)
-_NOT_NEGATIVE = Limit("0 or more", lambda value: value >= 0)
-_POSITIVE = Limit("greater than 0", lambda value: value > 0)
-_SHARE = Limit("between 0 and 1", lambda value: 0 < value < 1)
-_SHARE_OR_NONE = Limit("in [0, 1)", lambda value: 0 <= value < 1)
-_SHARE_OR_ALL = Limit("in [0, 1]", lambda value: 0 <= value <= 1)
-_SEED = Limit("in 0..2147483647", lambda value: 0 <= value < 2**31)
-
-
-def _setting(group: str, default: Any, text: str, limit: Limit = _ANY) -> Any:
-    """Returns a field with its group, its help and its limit."""
-    metadata = {"group": group, "help": text, "limit": limit, "choices": ()}
-    return dataclasses.field(default=default, metadata=metadata)
-
-
-def _choice(group: str, default: str, choices: tuple[str, ...], text: str) -> Any:
-    """Returns a field that has one of some words."""
-    limit = Limit(f"one of {choices}", lambda value: value in choices)
-    metadata = {"group": group, "help": text, "limit": limit, "choices": choices}
-    return dataclasses.field(default=default, metadata=metadata)
-
-
-@dataclass(frozen=True)
-class ExportConfig:
-    """Which files are exported, and what they say of themselves.
-
-    Raises:
-        InvalidInput: at construction, if a value is outside its limits.
-    """
-
-    formats: tuple[str, ...] = _setting(
+    formats: tuple[str, ...] = setting(
         "export",
         ("saved_model", "float32", "float16", "int8"),
         f"Files to write, of {','.join(EXPORTS)}. float16 has half the size of "
         "float32, int8 a quarter.",
         Limit(f"of {','.join(EXPORTS)}", lambda value: set(value) <= set(EXPORTS)),
     )
-    author: str = _setting(
+    author: str = setting(
         "export", "unknown", "Author of the model, written into the TFLite files."
     )
-    licence: str = _setting(
+    licence: str = setting(
         "export", "unknown", "Licence of the model, written into the TFLite files."
     )
-
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            limit = field.metadata["limit"]
-            value = getattr(self, field.name)
-            require(limit.allows(value), field.name, limit.wanted, value)
 
 
 @dataclass(frozen=True)
@@ -91,133 +65,162 @@ class TrainConfig(ExportConfig):
         InvalidInput: at construction, if a value is outside its limits.
     """
 
-    model: str = _choice(
+    model: str = choice(
         "network",
         "scratch",
         ("scratch", "transfer"),
         "Network from scratch, or a new head on a pre-trained backbone.",
     )
-    preset: str = _choice(
+    preset: str = choice(
         "network", "strong", tuple(SCRATCH_PRESETS), "Layout of the scratch network."
     )
-    backbone: str = _choice(
+    backbone: str = choice(
         "network",
         "MobileNetV2",
         tuple(BACKBONES),
         "Network of keras.applications under the transfer model.",
     )
-    backbone_weights: str = _setting(
+    backbone_weights: str = setting(
         "network",
         "imagenet",
         "Weights: imagenet (downloaded), none (random), or the path of a file without "
         "top.",
     )
-    image_size: int = _setting(
-        "network", 800, "Height and width of the model's images, in pixels.", _COUNT
+    image_size: int = setting(
+        "network", 800, "Height and width of the model's images, in pixels.", COUNT
     )
-    network_size: int = _setting(
+    network_size: int = setting(
         "network",
         0,
         "Height and width that a scratch network shrinks its images to before it looks "
         "at them; divides image_size. 0: no shrinking.",
-        _NOT_NEGATIVE,
+        NOT_NEGATIVE,
     )
-    training_sizes: tuple[int, ...] = _setting(
+    training_sizes: tuple[int, ...] = setting(
         "training",
         (),
         "Progressive resizing: image sizes to train at, in order, each for an equal "
         "share of the epochs (scratch networks and fine-tuning). Repeat the flag for "
         "each. Default: network_size or image_size.",
     )
-    batch_size: int = _setting("training", 8, "Photos in a training step.", _COUNT)
-    augmentation: str = _choice(
+    batch_size: int = setting("training", 8, "Photos in a training step.", COUNT)
+    augmentation: str = choice(
         "training",
         "none",
         ("none", "crop_flip_color"),
         "Train on the photos, or on random parts of them, mirrored half the time, in "
         "random brightness, contrast and saturation.",
     )
-    mixing: str = _choice(
+    mixing: str = choice(
         "training",
         "none",
         ("none", "cutmix_mixup"),
         "Mix half of a scratch network's training photos in pairs, by CutMix or MixUp, "
         "in the first nine tenths of the epochs.",
     )
-    epochs: int = _setting("training", 30, "Largest number of epochs.", _COUNT)
-    learning_rate: float = _setting(
-        "training", 2e-4, "Highest step size of AdamW.", _POSITIVE
+    epochs: int = setting("training", 30, "Largest number of epochs.", COUNT)
+    learning_rate: float = setting(
+        "training", 2e-4, "Highest step size of AdamW.", POSITIVE
     )
-    learning_rate_schedule: str = _choice(
+    learning_rate_schedule: str = choice(
         "training",
         "constant",
         ("constant", "cosine"),
         "Keep the learning rate, or lower it to 0 along a cosine.",
     )
-    warmup_epochs: int = _setting(
+    warmup_epochs: int = setting(
         "training",
         0,
         "Epochs in which the learning rate rises, before the cosine.",
-        _NOT_NEGATIVE,
+        NOT_NEGATIVE,
     )
-    weight_decay: float = _setting(
+    weight_decay: float = setting(
         "training",
         0.0,
         "AdamW weight decay (not applied to biases and normalisation).",
-        _NOT_NEGATIVE,
+        NOT_NEGATIVE,
     )
-    label_smoothing: float = _setting(
+    label_smoothing: float = setting(
         "training",
         0.0,
         "Share of each training label that is spread over all classes.",
-        _SHARE_OR_NONE,
+        SHARE_OR_NONE,
     )
-    patience_epochs: int = _setting(
+    patience_epochs: int = setting(
         "training",
         10,
         "Stop after so many epochs without better validation accuracy.",
-        _COUNT,
+        COUNT,
     )
-    fine_tuning_epochs: int = _setting(
+    fine_tuning_epochs: int = setting(
         "fine-tuning",
         0,
         "Epochs that train a transfer model's backbone too, once its head is trained. "
         "The result is kept if its validation loss is lower. 0: no fine-tuning.",
-        _NOT_NEGATIVE,
+        NOT_NEGATIVE,
     )
-    fine_tuning_learning_rate: float = _setting(
+    fine_tuning_learning_rate: float = setting(
         "fine-tuning",
         1e-4,
         "Highest step size of AdamW in fine-tuning; a cosine lowers it to 0.",
-        _POSITIVE,
+        POSITIVE,
     )
-    fine_tuning_from: str = _setting(
+    fine_tuning_from: str = setting(
         "fine-tuning", "", "First layer of the backbone to fine-tune. Default: all."
     )
-    mixed_precision: str = _choice(
+    mixed_precision: str = choice(
         "training",
         "none",
         ("none", "bfloat16", "float16"),
         "Compute in this precision while training; the model written is float32.",
     )
-    seed: int = _setting(
-        "training", 0, "Seed of split, weights, order and dropout.", _SEED
+    seed: int = setting(
+        "training", 0, "Seed of split, weights, order and dropout.", SEED
     )
-    validation_fraction: float = _setting(
-        "data", 0.1, "Share of the training photos held out for validation.", _SHARE
+    validation_fraction: float = setting(
+        "data", 0.1, "Share of the training photos held out for validation.", SHARE
     )
-    test_fraction: float = _setting(
+    test_fraction: float = setting(
         "data",
         0.2,
         "Share of all photos held out for testing, where the data has no test/.",
-        _SHARE,
+        SHARE,
     )
-    min_accuracy: float = _setting(
+    split_file: str = setting(
+        "data",
+        "",
+        "File split.json of an earlier run: its photos stay in their splits, whatever "
+        "--seed and the fractions say; new ones are divided by them. A photo that has "
+        "changed or gone is refused. Recorded in run.flags as the run's own split.",
+    )
+    outliers_dir: str = setting("data", "", OUTLIERS_HELP)
+    distribution: str = choice(
+        "training",
+        "auto",
+        ("auto", "none", "hosts"),
+        "Devices to train on. auto takes all GPUs of this machine, each with its share "
+        "of every batch: let --batch_size divide by their number. hosts trains a "
+        "scratch network on several machines, each of which runs this command "
+        "(docs/distributed.md).",
+    )
+    deterministic: bool = setting(
+        "training",
+        False,
+        "Refuse operations that TensorFlow may compute otherwise the next time. On a "
+        "CPU a run is the same without (docs/reproducibility.md).",
+    )
+    tensorboard: bool = setting(
+        "training",
+        False,
+        "Write logs for TensorBoard into the run folder, tensorboard/ (needs the extra "
+        "[tensorboard]).",
+    )
+    min_accuracy: float = setting(
         "export",
         0.0,
         "Smallest top-1 accuracy on the test photos at which files are exported (exit "
         "code 3 below it).",
-        _SHARE_OR_ALL,
+        SHARE_OR_ALL,
     )
 
     @classmethod

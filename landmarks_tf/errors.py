@@ -1,5 +1,7 @@
 """What ends a program in good order: what a user can put right."""
 
+import importlib.util
+
 
 class InvalidInput(ValueError):
     """A value, file or folder from outside that cannot be used.
@@ -21,6 +23,20 @@ def require(is_allowed: bool, name: str, wanted: str, value: object) -> None:
     """
     if not is_allowed:
         raise InvalidInput(f"`{name}` must be {wanted}. Received: {name}={value}")
+
+
+def require_extra(module: str, extra: str, what: str) -> None:
+    """Raises InvalidInput unless a package of an extra is installed.
+
+    Args:
+        module: that must be there.
+        extra: of setup.cfg, which brings it.
+        what: needs it.
+    """
+    if importlib.util.find_spec(module) is None:
+        raise InvalidInput(
+            f"{what} needs {module}: python -m pip install -e '.[{extra}]'"
+        )
 
 
 def first_line(error: Exception) -> str:

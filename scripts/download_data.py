@@ -1,48 +1,6 @@
-"""Fetches the 50-class subset of Google Landmarks v2, or another archive of photos.
+"""`landmarks download`: see landmarks_tf/commands/download.py."""
 
-  python scripts/download_data.py --data_dir=photos
-
-Ends with the summary of check_data.py; exit code 0: nothing to put right; 1: problems;
-2: not downloaded.
-"""
-
-from pathlib import Path
-
-import checking
-import command_line
-from absl import flags
-
-from landmarks_tf.data import photo_set
-from landmarks_tf.errors import InvalidInput
-
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Folder to make, with train/ and test/.", required=True
-)
-_URL = flags.DEFINE_string(
-    "url",
-    "https://udacity-dlnfd.s3-us-west-1.amazonaws.com/datasets/landmark_images.zip",
-    "Zip or tar archive of a folder with train/ and test/, or with class folders.",
-)
-_OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir", ".", "Where data_report.html and data_report.json are written."
-)
-
-
-def main(arguments: list[str]) -> int:
-    command_line.refuse_arguments(arguments)
-    data_dir = Path(_DATA_DIR.value).resolve()
-    if not data_dir.exists() or (data_dir.is_dir() and not any(data_dir.iterdir())):
-        command_line.load_tensorflow()
-        from landmarks_tf.samples import download
-
-        download.download_photos(_URL.value, data_dir)
-    elif data_dir.is_dir() and photo_set.list_data_dir(data_dir)[0].all_photos():
-        print(f"{data_dir} is there already: nothing to download")
-    else:
-        raise InvalidInput(f"{data_dir} is something else: choose another name")
-    findings = checking.check(data_dir, Path(_OUTPUT_DIR.value))
-    return int(any(finding.is_problem for finding in findings))
-
+from landmarks_tf.commands.download import COMMAND
 
 if __name__ == "__main__":
-    command_line.run(main, error_code=2)
+    COMMAND.run()

@@ -1,7 +1,6 @@
 """Shared data: three coloured classes, and one run trained on them."""
 
 import contextlib
-import importlib
 import io
 import os
 import runpy
@@ -9,11 +8,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from types import ModuleType
 from typing import IO
 from typing import TYPE_CHECKING
 
@@ -21,8 +18,6 @@ import filelock
 import hypothesis
 import numpy as np
 import pytest
-from absl import app
-from absl import flags
 from PIL import Image
 
 if TYPE_CHECKING:
@@ -111,7 +106,6 @@ def run_script(
         # Once a process TensorFlow notes, uncaught, that there is no GPU.
         sys.modules["tensorflow"].config.list_logical_devices()
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_scripts_imported_anew())
         stack.enter_context(contextlib.chdir(ROOT))
         stack.enter_context(_signals_kept())
         patch = stack.enter_context(pytest.MonkeyPatch.context())
@@ -157,32 +151,6 @@ def _signals_kept() -> Iterator[None]:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def _scripts_imported_anew() -> Iterator[None]:
-    """Gives scripts flags and modules of their own: two scripts may define one flag."""
-    app.define_help_flags()
-    before = set(flags.FLAGS)
-    own = {path.stem for path in (ROOT / "scripts").glob("*.py")}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(ROOT / "scripts")
-        try:
-            yield
-        finally:
-            for name in set(flags.FLAGS) - before:
-                delattr(flags.FLAGS, name)
-            flags.FLAGS.unparse_flags()
-            for name in own & set(sys.modules):
-                del sys.modules[name]
-
-
-@pytest.fixture
-def import_script() -> Iterator[Callable[[str], ModuleType]]:
-    """Imports a module of scripts/ into this process."""
-    with _scripts_imported_anew():
-        flags.FLAGS.mark_as_parsed()
-        yield importlib.import_module
 
 
 def draw(color: tuple[int, ...], rng: np.random.Generator) -> Image.Image:

@@ -2,8 +2,8 @@ import dataclasses
 import re
 
 import pytest
-from absl import flags
 
+from landmarks_tf.commands import train
 from landmarks_tf.config import ExportConfig
 from landmarks_tf.config import TrainConfig
 from landmarks_tf.errors import InvalidInput
@@ -144,10 +144,9 @@ def test_fine_tuning_is_a_run_of_its_own_length_and_rate():
     assert stage.label_smoothing == 0.1
 
 
-def test_every_field_has_a_flag_with_its_default_and_help(import_script):
-    import_script("train")
+def test_every_field_has_a_flag_with_its_default_and_help():
     for field in dataclasses.fields(TrainConfig):
-        flag = flags.FLAGS[field.name]
+        flag = train.FLAGS[field.name]
         default = flag.default
         is_list = isinstance(default, list)
         assert (tuple(default) if is_list else default) == field.default
@@ -171,10 +170,10 @@ def test_an_unknown_recipe_or_format_is_refused():
         ExportConfig(formats=("float32", "float12"))
 
 
-def resolve(import_script, *arguments):
+def resolve(*arguments):
     """Returns the settings and the recipe that train.py takes for a command."""
-    train = import_script("train")
-    flags.FLAGS(["train", *arguments])
+    train.FLAGS.unparse_flags()
+    train.FLAGS(["train", *arguments])
     return train.choose_config()
 
 
@@ -187,26 +186,24 @@ def resolve(import_script, *arguments):
         (["--data_dir=photos", "--seed=3"], "mobile"),
     ],
 )
-def test_a_command_without_a_network_takes_a_recipe(import_script, arguments, recipe):
-    config, taken = resolve(import_script, *arguments)
+def test_a_command_without_a_network_takes_a_recipe(arguments, recipe):
+    config, taken = resolve(*arguments)
     assert taken == recipe
     changed = {"seed": 3} if "--seed=3" in arguments else {}
     assert config == TrainConfig.recipe(recipe, **changed)
 
 
-def test_flags_change_a_recipe_whatever_their_order(import_script):
+def test_flags_change_a_recipe_whatever_their_order():
     config, _ = resolve(
-        import_script,
         *("--training_sizes=64", "--formats=float32", "--recipe=mobile"),
         "--training_sizes=96",
     )
     assert config == TrainConfig.recipe(
         "mobile", training_sizes=(64, 96), formats=("float32",)
     )
-    # What is recorded is what came of it.
-    assert flags.FLAGS["fine_tuning_epochs"].value == config.fine_tuning_epochs == 12
+    assert config.fine_tuning_epochs == 12
 
 
-def test_a_command_with_a_network_of_its_own_takes_no_recipe(import_script):
-    config, taken = resolve(import_script, "--model=scratch", "--data_dir=photos")
+def test_a_command_with_a_network_of_its_own_takes_no_recipe():
+    config, taken = resolve("--model=scratch", "--data_dir=photos")
     assert (config, taken) == (TrainConfig(), "")

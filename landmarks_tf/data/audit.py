@@ -1,16 +1,11 @@
 """What is wrong with a data folder, from its listing and what its files are.
 
-Owns the judgement, and the report on it: JSON for programs, a page with pictures for
-people, whose form is in `templates/data_report.html`. Does not judge a single file
-(`file_check`).
+Owns the judgement. Does not read files (`check`), does not draw (`data_report`).
 """
 
-import json
-import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -19,15 +14,10 @@ from pathlib import Path
 from statistics import median
 
 from landmarks_tf.data import file_check
-from landmarks_tf.data.cache import Passing
-from landmarks_tf.data.cache import map_files
 from landmarks_tf.data.file_check import FileCheck
-from landmarks_tf.data.photo import read_photo
+from landmarks_tf.data.photo import MAX_PIXELS
 from landmarks_tf.data.photo_set import PhotoSet
 from landmarks_tf.data.photo_set import is_photo_name
-from landmarks_tf.errors import InvalidInput
-from landmarks_tf.page import encode_thumbnail
-from landmarks_tf.page import render
 
 # Kinds of findings, in the order of a report, with their titles.
 PROBLEMS = {
@@ -58,13 +48,6 @@ _PLACEHOLDER = re.compile(
     r"[ _-]*\d*|\d+|.*([ _-]copy|\(\d+\))",
     re.IGNORECASE,
 )
-_THUMBNAIL_SIDE = 96
-_NUM_SAMPLES = 4
-# A page must open in a browser, however large the folder: the rest is in the JSON.
-_MAX_CLASSES = 200
-_MAX_FINDINGS = 100
-_MAX_THUMBNAILS = 4
-_MAX_POINTS = 2000
 
 
 @dataclass(frozen=True)
@@ -87,6 +70,38 @@ class Finding:
         return self.kind in PROBLEMS
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What a photo may be.
+
+    Attributes:
+        max_pixels: a photo of more is not decoded.
+        min_side: a photo with a shorter side, in pixels, is a problem.
+    """
+
+    max_pixels: int = MAX_PIXELS
+    min_side: int = MIN_SIDE
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was found in a data folder.
+
+    Attributes:
+        num_classes: class folders.
+        num_photos: files that are photos by their names.
+        num_readable: those that can be decoded.
+        findings: problems and notes.
+        page: file of the report.
+    """
+
+    num_classes: int
+    num_photos: int
+    num_readable: int
+    findings: Sequence[Finding]
+    page: Path
+
+
 def check_data(
     photos: PhotoSet,
     folder_problems: Sequence[str],
@@ -97,8 +112,8 @@ def check_data(
     """Returns what was found, problems first, by kind.
 
     Args:
-        photos: of the folder, in the splits that must not share pictures.
-        folder_problems: see `photo_set.list_data_dir`.
+        photos: the folder, with the splits between which pictures must not be shared.
+        folder_problems: see `photos.list_data_dir`.
         checks: of every photo, by path.
         others: what the visible files are that are not named as photos, by path; see
             `file_check.find_format`.
@@ -112,92 +127,6 @@ def check_data(
     findings += _check_ignored(photos.ignored, others)
     order = [*PROBLEMS, *NOTES]
     return sorted(findings, key=lambda finding: order.index(finding.kind))
-
-
-def write_json(
-    path: Path, photos: PhotoSet, num_read: int, findings: Sequence[Finding]
-) -> None:
-    """Writes what was found for programs to read.
-
-    Args:
-        path: the file.
-        photos: of the data folder.
-        num_read: photos that can be read.
-        findings: what was found.
-    """
-    record = {
-        "data_dir": str(photos.data_dir.resolve()),
-        "num_photos": len(photos.all_photos()),
-        "num_readable": num_read,
-        "classes": _class_counts(photos),
-        "findings": [
-            {
-                "kind": finding.kind,
-                "is_problem": finding.is_problem,
-                "text": finding.text,
-                "paths": finding.paths,
-            }
-            for finding in findings
-        ],
-    }
-    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-
-
-def write_html(
-    path: Path,
-    photos: PhotoSet,
-    checks: Mapping[str, FileCheck],
-    findings: Sequence[Finding],
-) -> None:
-    """Writes the page.
-
-    Args:
-        path: the file.
-        photos: of the data folder.
-        checks: of every photo, by path.
-        findings: what was found.
-    """
-    from landmarks_tf import plots  # only here: matplotlib takes half a second
-
-    by_title = {
-        title: [finding for finding in findings if finding.kind == kind]
-        for kind, title in (PROBLEMS | NOTES).items()
-    }
-    samples = _choose_samples(photos, checks)
-    shown = [f for group in by_title.values() for f in group[:_MAX_FINDINGS]]
-    wanted = [path for finding in shown for path in _shown_paths(finding)]
-    wanted += [path for paths in samples.values() for path in paths]
-    wanted = [p for p in wanted if p not in checks or not checks[p].problem]
-    readable = [found for found in checks.values() if not found.problem]
-    # Evenly chosen ones where there are very many.
-    drawn = readable[:: -(-len(readable) // _MAX_POINTS) or 1]
-    counts = _class_counts(photos)
-    page = render(
-        "data_report.html",
-        data_dir=photos.data_dir.resolve(),
-        num_photos=len(checks),
-        num_readable=len(readable),
-        num_problems=sum(finding.is_problem for finding in findings),
-        findings={title: group for title, group in by_title.items() if group},
-        max_findings=_MAX_FINDINGS,
-        shown_paths=_shown_paths,
-        thumbnails=load_thumbnails(photos.data_dir, dict.fromkeys(wanted)),
-        splits=list(photos.splits),
-        counts=counts,
-        longest=max((sum(row.values()) for row in counts.values()), default=0) or 1,
-        max_classes=_MAX_CLASSES,
-        sizes=plots.draw_sizes([(x.width, x.height) for x in drawn]) if drawn else "",
-        samples=samples,
-    )
-    path.write_text(page, encoding="utf-8")
-
-
-def load_thumbnails(data_dir: Path, paths: Iterable[str]) -> dict[str, str]:
-    """Returns small JPEGs as base64 by path; empty for files that cannot be read."""
-    paths = list(paths)
-    files = [os.path.join(data_dir, path) for path in paths]
-    answers = map_files(_thumbnail, files, f"thumbnail {_THUMBNAIL_SIDE}")
-    return dict(zip(paths, answers))
 
 
 def _check_files(checks: Mapping[str, FileCheck], min_side: int) -> Iterator[Finding]:
@@ -282,37 +211,3 @@ def _check_ignored(
             yield Finding("misnamed", text, (path,))
         else:
             yield Finding("ignored", "not named as a photo", (path,))
-
-
-def _thumbnail(path: str) -> str:
-    try:
-        _, upright = read_photo(path)
-    except InvalidInput:
-        return Passing()
-    return encode_thumbnail(upright, _THUMBNAIL_SIDE)
-
-
-def _class_counts(photos: PhotoSet) -> dict[str, dict[str, int]]:
-    counts = {split: Counter(photos.labels(split)) for split in photos.splits}
-    return {
-        name: {split: counts[split][label] for split in counts}
-        for label, name in enumerate(photos.class_names)
-    }
-
-
-def _choose_samples(
-    photos: PhotoSet, checks: Mapping[str, FileCheck]
-) -> dict[str, list[str]]:
-    """Returns readable photos of each class, evenly spaced."""
-    by_label: dict[int, list[str]] = {}
-    for photo in photos.all_photos():
-        if photo.label < _MAX_CLASSES and not checks[photo.path].problem:
-            by_label.setdefault(photo.label, []).append(photo.path)
-    return {
-        photos.class_names[label]: paths[:: -(-len(paths) // _NUM_SAMPLES)]
-        for label, paths in sorted(by_label.items())
-    }
-
-
-def _shown_paths(finding: Finding) -> tuple[str, ...]:
-    return finding.paths[:_MAX_THUMBNAILS] if finding.kind != "ignored" else ()

@@ -6,9 +6,13 @@ layers in a parallel `map` draw in the order in which threads come.
 """
 
 import functools
+import os
 
 import keras
 import tensorflow as tf
+
+from landmarks_tf.config import TrainConfig
+from landmarks_tf.data.split import Share
 
 # Share of the photo's area and shape of the part that is kept: the usual ones
 # (Szegedy et al. 2015, "Going deeper with convolutions", section 6), save that less
@@ -147,3 +151,30 @@ def mix_photos(
     draw = tf.random.stateless_uniform((), tf.random.fold_in(seed, 0), 0, 4, tf.int32)
     branches = {place: functools.partial(apply, m) for place, m in enumerate(mixers)}
     return tf.switch_case(draw, branches, default=lambda: (images, targets))
+
+
+def mix_batches(
+    numbered: tf.data.Dataset,
+    mixers: tuple,
+    num_classes: int,
+    config: TrainConfig,
+    epoch: tf.Tensor,
+    share: Share,
+) -> tf.data.Dataset:
+    """Turns labels into targets, and mixes photos in the epochs that are for it.
+
+    Takes batches with their number in the run, and gives them without.
+    """
+
+    def mix(number: tf.Tensor, batch: tuple) -> tuple:
+        images, labels = batch
+        targets = tf.one_hot(labels, num_classes)
+        own = number * share.process_count + share.process_index
+        seed = tf.stack([tf.constant(config.seed, tf.int64), own])
+        return tf.cond(
+            epoch < config.num_mixed_epochs,
+            lambda: mix_photos(mixers, images, targets, seed),
+            lambda: (images, targets),
+        )
+
+    return numbered.map(mix, num_parallel_calls=os.cpu_count())

@@ -6,6 +6,7 @@ Owns the reading of a file for the check of a data folder. Does not judge a fold
 
 import functools
 import hashlib
+import itertools
 import json
 import os
 from collections.abc import Iterator
@@ -26,11 +27,18 @@ from landmarks_tf.data.photo import read_orientation
 from landmarks_tf.data.photo import read_photo
 from landmarks_tf.data.photo import require_file
 from landmarks_tf.data.photo import unsupported_format
+from landmarks_tf.data.photo_set import PhotoSet
 from landmarks_tf.errors import InvalidInput
+from landmarks_tf.progress import Event
+from landmarks_tf.progress import Progress
+from landmarks_tf.progress import ignore
+from landmarks_tf.progress import track
 
 # A change of what is found out about a file needs another number.
 _QUESTION = f"inspection 1, Pillow {PIL.__version__}"
 _HEADER_BYTES = 32
+# Photos skipped that are named; split.json names them all.
+_MAX_NAMED = 100
 _SUFFIXES = {
     "JPEG": (".jpg", ".jpeg"),
     "MPO": (".jpg", ".jpeg"),
@@ -170,3 +178,38 @@ def _conversions(image: Image.Image, header: bytes, suffix: str) -> Iterator[str
         yield "animated"
     if suffix.lower() not in _SUFFIXES[str(image.format)]:
         yield f"{image.format} content in a file named {suffix.lower()}"
+
+
+def check_photos(
+    photos: PhotoSet, max_pixels: int = MAX_PIXELS, progress: Progress = ignore
+) -> dict[str, FileCheck]:
+    """Reads every photo, or remembers it, and returns what was found by its path."""
+    paths = [photo.path for photo in photos.all_photos()]
+    checks = check_files(photos.data_dir, paths, max_pixels)
+    return dict(zip(paths, track(checks, "reading photos", len(paths), progress)))
+
+
+def skip_unreadable(
+    photos: PhotoSet, checks: Mapping[str, FileCheck], progress: Progress = ignore
+) -> tuple[PhotoSet, dict[str, str]]:
+    """Leaves out the photos that cannot be decoded, and tells which.
+
+    Returns:
+        the rest, and the reason by relative path of those left out.
+    """
+    from landmarks_tf.data.tf_image import find_unreadable
+
+    skipped = {path: check.problem for path, check in checks.items() if check.problem}
+    # What Pillow can decode, TensorFlow must too, or training ends at that photo.
+    skipped |= find_unreadable(photos.without(skipped))
+    tell_skipped(photos, skipped, progress)
+    return photos.without(skipped), skipped
+
+
+def tell_skipped(
+    photos: PhotoSet, skipped: Mapping[str, str], progress: Progress
+) -> None:
+    """Tells which photos are skipped and why, the first of very many."""
+    for path, reason in itertools.islice(skipped.items(), _MAX_NAMED):
+        text = f"skipped {photos.data_dir / path}: {reason}"
+        progress(Event(text, is_warning=True))

@@ -4,13 +4,16 @@ Owns the listing of folders, class names and labels. Reads names, never files; w
 photo is for training and which for testing is decided in `split`. No TensorFlow.
 """
 
+import glob
 import itertools
 import os
 from collections import defaultdict
 from collections.abc import Collection
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import field
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +22,7 @@ from landmarks_tf.errors import InvalidInput
 from landmarks_tf.names import fits_in_a_line
 
 PHOTO_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
+_KINDS = "JPEG, PNG, WebP, GIF or BMP"
 
 
 class Photo(NamedTuple):
@@ -38,12 +42,16 @@ class PhotoSet:
         splits: photos by split name, each sorted by path.
         ignored: relative paths of what else is there: files that are hidden, have no
             photo's suffix or lie in no class, and folders, which end with a slash.
+        hashes: SHA-256 of the bytes, in hexadecimal, by path; empty before it is known.
+        skipped: the reason by path of the photos that are in no split.
     """
 
     data_dir: Path
     class_names: tuple[str, ...]
     splits: Mapping[str, tuple[Photo, ...]]
     ignored: tuple[str, ...] = ()
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    skipped: Mapping[str, str] = field(default_factory=dict)
 
     def absolute_paths(self, split: str) -> list[str]:
         """Returns the files of a split, in the order of its photos."""
@@ -86,6 +94,15 @@ class PhotoSet:
         """Raises InvalidInput if a class has no photo in a split."""
         for name in self.classes_without(split):
             raise InvalidInput(f"no photos of class {name} in {self.data_dir}")
+
+    def with_class_names(self, class_names: Sequence[str]) -> "PhotoSet":
+        """Returns the photos with the same class names in another order."""
+        labels = [list(class_names).index(name) for name in self.class_names]
+        splits = {
+            split: tuple(Photo(photo.path, labels[photo.label]) for photo in photos)
+            for split, photos in self.splits.items()
+        }
+        return replace(self, class_names=tuple(class_names), splits=splits)
 
     def without(self, paths: Collection[str]) -> "PhotoSet":
         """Returns the photos less some relative paths."""
@@ -200,6 +217,19 @@ def load_evaluation_photos(
     return PhotoSet(data_dir, tuple(class_names), {split: photos}, ignored)
 
 
+def find_class_names(data_dir: Path, split: str) -> tuple[str, ...]:
+    """Returns the sorted names of the class folders, those of `train/` if it is there.
+
+    Raises:
+        InvalidInput: if the folder is missing.
+    """
+    if not data_dir.is_dir():
+        raise InvalidInput(f"no such folder: `data_dir`={data_dir}")
+    folders = (data_dir / name for name in ("train", split))
+    folder = next((path for path in folders if path.is_dir()), data_dir)
+    return tuple(list_class_folders(folder))
+
+
 def list_class_folders(folder: Path) -> list[str]:
     """Returns the names of the visible folders in `folder`, sorted."""
     with os.scandir(folder) as entries:
@@ -267,3 +297,37 @@ def _is_dir(entry: os.DirEntry) -> bool:
         return entry.is_dir()
     except OSError:  # a link to itself
         return False
+
+
+def find_photos(named: Iterable[str | Path]) -> list[Path]:
+    """Returns the files named, the photos in the folders named, recursively; each once.
+
+    Args:
+        named: files, folders, or patterns of them such as `holiday/**/*.jpg`.
+
+    Raises:
+        InvalidInput: if a folder holds no photo, or a pattern fits nothing.
+    """
+    found: list[Path] = []
+    for name in named:
+        for path in _expand(name):
+            found += _photos_of_folder(path) if path.is_dir() else [path]
+    return list(dict.fromkeys(found))
+
+
+def _expand(name: str | Path) -> list[Path]:
+    path = Path(name)
+    if path.exists() or not glob.has_magic(str(name)):
+        return [path]
+    fitting = sorted(glob.glob(str(name), recursive=True))
+    if not fitting:
+        raise InvalidInput(f"no file or folder fits {name}")
+    return [Path(match) for match in fitting]
+
+
+def _photos_of_folder(folder: Path) -> list[Path]:
+    files = sorted(folder.rglob("*"))
+    photos = [f for f in files if is_photo_name(f.name) and not f.is_dir()]
+    if not photos:
+        raise InvalidInput(f"no photos in the folder {folder} ({_KINDS})")
+    return photos

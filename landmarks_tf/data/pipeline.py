@@ -7,9 +7,11 @@ import functools
 import math
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import tensorflow as tf
 
+from landmarks_tf.config import SPLITS
 from landmarks_tf.config import TrainConfig
 from landmarks_tf.data import augment
 from landmarks_tf.data import tf_image
@@ -21,11 +23,49 @@ from landmarks_tf.data.pixels import load_or_keep
 from landmarks_tf.data.pixels import name_keys
 from landmarks_tf.data.split import Share
 from landmarks_tf.data.split import WHOLE
+from landmarks_tf.data.split import load_divided
+from landmarks_tf.progress import Progress
+from landmarks_tf.progress import ignore
 
 # AUTOTUNE begins with one and takes most of a first epoch to find this.
 _NUM_PARALLEL = os.cpu_count()
 # Batches. AUTOTUNE takes gigabytes where training is slower than reading.
 _NUM_PREFETCHED = 2
+
+
+def load_datasets(
+    data_dir: Path | str,
+    image_size: ImageSize = 800,
+    batch_size: int = 8,
+    config: TrainConfig = TrainConfig(),
+    progress: Progress = ignore,
+) -> tuple[tf.data.Dataset, tf.data.Dataset, tf.data.Dataset]:
+    """Returns the photos of a folder for training, validation and testing.
+
+    Divided as `train` divides them: pictures that are nearly the same are in one split.
+    Each photo comes once; those to train on in another order each time through.
+
+    Args:
+        data_dir: see `train`.
+        image_size: (height, width) in pixels, or one integer for a square.
+        batch_size: photos a batch.
+        config: whose seed, fractions and split file divide the photos.
+        progress: hears of photos that are skipped.
+
+    Returns:
+        three datasets as `make_dataset` gives, each with the attribute `class_names`,
+        as of `keras.utils.image_dataset_from_directory`.
+    """
+    photos = load_divided(Path(data_dir), config, progress)
+    datasets = []
+    for split in SPLITS:
+        examples = _examples(photos, split, image_size, None)
+        if split == "train":
+            examples = examples.shuffle(len(examples), config.seed)
+        dataset = _load_batches(examples, image_size, batch_size, None)
+        dataset.class_names = photos.class_names
+        datasets.append(dataset)
+    return datasets[0], datasets[1], datasets[2]
 
 
 def make_dataset(
@@ -49,6 +89,15 @@ def make_dataset(
         int32 `[batch]`); the last batch holds what is left.
     """
     examples = _examples(photos, split, image_size, cache)
+    return _load_batches(examples, image_size, batch_size, cache)
+
+
+def _load_batches(
+    examples: tf.data.Dataset,
+    image_size: ImageSize,
+    batch_size: int,
+    cache: PixelCache | None,
+) -> tf.data.Dataset:
     load_pixels = _pixel_loader(image_size, cache)
     pixels = examples.map(load_pixels, num_parallel_calls=_NUM_PARALLEL)
     return _batches(pixels, batch_size).prefetch(_NUM_PREFETCHED)
@@ -145,7 +194,9 @@ def make_training_dataset(
         batches = _batches(pixels, share.share_of(config.batch_size))
         if config.mixing != "none":
             numbered = batches.enumerate(epoch * steps)
-            batches = _mixed(numbered, mixers, num_classes, config, epoch, share)
+            batches = augment.mix_batches(
+                numbered, mixers, num_classes, config, epoch, share
+            )
         return batches
 
     return chain_epochs(examples, load, config, initial_epoch, share)
@@ -265,33 +316,6 @@ def _random_view(
     """Takes a view of an image that is its own among all `number`s of a run."""
     seed = tf.stack([tf.constant(config.seed, tf.int64), number])
     return augment.random_view(image, seed, (size, size))
-
-
-def _mixed(
-    numbered: tf.data.Dataset,
-    mixers: tuple,
-    num_classes: int,
-    config: TrainConfig,
-    epoch: tf.Tensor,
-    share: Share,
-) -> tf.data.Dataset:
-    """Turns labels into targets, and mixes photos in the epochs that are for it.
-
-    Takes batches with their number in the run, and gives them without.
-    """
-
-    def mix(number: tf.Tensor, batch: tuple) -> tuple:
-        images, labels = batch
-        targets = tf.one_hot(labels, num_classes)
-        own = number * share.process_count + share.process_index
-        seed = tf.stack([tf.constant(config.seed, tf.int64), own])
-        return tf.cond(
-            epoch < config.num_mixed_epochs,
-            lambda: augment.mix_photos(mixers, images, targets, seed),
-            lambda: (images, targets),
-        )
-
-    return numbered.map(mix, num_parallel_calls=_NUM_PARALLEL)
 
 
 def _batches(pixels: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:

@@ -18,10 +18,10 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
-from landmarks_tf import run_folder
 from landmarks_tf.data import tf_image
 from landmarks_tf.data.cache import file_state
 from landmarks_tf.errors import InvalidInput
+from landmarks_tf.files import replacing
 
 # What decoded photos may take in memory. More are kept on disk, where memory does not
 # grow with their number.
@@ -84,7 +84,7 @@ class DiskCache:
         with contextlib.suppress(OSError):
             if shutil.disk_usage(self.folder).free < RESERVE_BYTES:
                 return
-            with run_folder.replacing(self.folder / key) as aside:
+            with replacing(self.folder / key) as aside:
                 pixels.tofile(aside)
 
     def clear(self) -> None:

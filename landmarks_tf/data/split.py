@@ -1,7 +1,6 @@
 """Which photo is for training, which for validation and which for testing.
 
-Owns the stratified split, and what a host's share of a batch is. Reads no files
-(`split_file`); no TensorFlow.
+Owns the stratified split. Does not own its file (`split_file`).
 """
 
 import functools
@@ -14,13 +13,87 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
+from pathlib import Path
 
+from landmarks_tf.config import SPLITS
 from landmarks_tf.config import TrainConfig
+from landmarks_tf.data import file_check
+from landmarks_tf.data import photo_set
+from landmarks_tf.data import split_file
 from landmarks_tf.data.photo_set import Photo
 from landmarks_tf.data.photo_set import PhotoSet
 from landmarks_tf.errors import InvalidInput
+from landmarks_tf.progress import Event
+from landmarks_tf.progress import Progress
+from landmarks_tf.progress import ignore
 
-SPLITS = ("train", "validation", "test")
+
+def load_divided(
+    data_dir: Path, config: TrainConfig, progress: Progress = ignore
+) -> PhotoSet:
+    """Lists a data folder, reads its photos and divides those that can be read.
+
+    Args:
+        data_dir: see `photo_set.load_photos`.
+        config: whose seed, fractions and split file divide the photos.
+        progress: hears of photos that are skipped.
+
+    Returns:
+        the photos with their splits, hashes and the reasons of those in none.
+    """
+    return divide(photo_set.load_photos(data_dir), config, progress)
+
+
+def divide(
+    listed: PhotoSet, config: TrainConfig, progress: Progress = ignore
+) -> PhotoSet:
+    """Reads all photos and divides those that can be read; see `load_divided`."""
+    checks = file_check.check_photos(listed, progress=progress)
+    readable, skipped = file_check.skip_unreadable(listed, checks, progress)
+    if listed.splits["test"] and not readable.splits["test"]:
+        raise InvalidInput(f"no readable test photos in {listed.data_dir}")
+    readable.require_all_classes("train")
+    hashes = {path: check.sha256 for path, check in checks.items()}
+    photos, alike = split_photos(
+        readable,
+        hashes,
+        config,
+        file_check.group_duplicates(checks),
+        _load_earlier(readable, hashes, config.split_file, progress),
+    )
+    file_check.tell_skipped(photos, alike, progress)
+    _tell_counts(photos, len(skipped), len(alike), progress)
+    photos.require_all_classes("train")
+    return replace(photos, hashes=hashes, skipped=skipped | alike)
+
+
+def _load_earlier(
+    photos: PhotoSet, hashes: Mapping[str, str], path: str, progress: Progress
+) -> dict[str, str]:
+    """Returns the split of an earlier run by content, and tells how many are new."""
+    if not path:
+        return {}
+    earlier = split_file.load_earlier(Path(path), photos, hashes)
+    num_new = sum(hashes[p.path] not in earlier for p in photos.all_photos())
+    progress(Event(f"split of {path}: kept; {num_new} photos are not in it"))
+    return earlier
+
+
+def _tell_counts(
+    photos: PhotoSet, num_unreadable: int, num_alike: int, progress: Progress
+) -> None:
+    """Tells how many photos each split has, and which class cannot be tested."""
+    why = ["cannot be read", "show what another split shows"]
+    counts = (num_unreadable, num_alike)
+    parts = [f"{n} {text}" for n, text in zip(counts, why) if n]
+    if parts:
+        text = f"left out {sum(counts)} photos: {', '.join(parts)}"
+        progress(Event(text, is_warning=True))
+    for name in photos.classes_without("test"):
+        text = f"warning: no test photos of class {name}"
+        progress(Event(text, is_warning=True))
+    sizes = [f"{len(photos.splits[name])} {name}" for name in SPLITS]
+    progress(Event(f"photos: {', '.join(sizes)}"))
 
 
 @dataclass(frozen=True)

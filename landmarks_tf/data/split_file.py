@@ -13,9 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+from landmarks_tf.config import SPLITS
 from landmarks_tf.data.photo_set import Photo
 from landmarks_tf.data.photo_set import PhotoSet
-from landmarks_tf.data.split import SPLITS
 from landmarks_tf.errors import InvalidInput
 
 
@@ -27,22 +27,18 @@ def hash_photos(photos: PhotoSet) -> dict[str, str]:
         return dict(zip(paths, hashes))
 
 
-def write_split(
-    path: Path, photos: PhotoSet, hashes: Mapping[str, str], skipped: Mapping[str, str]
-) -> None:
+def write_split(path: Path, photos: PhotoSet) -> None:
     """Writes `split.json`: relative path and content hash of each split's photos.
 
     Args:
         path: the file.
-        photos: in their three splits.
-        hashes: content hash by path.
-        skipped: reason by path of the photos that were left out.
+        photos: with its three splits, hashes and what is skipped.
     """
     record: dict[str, object] = {"data_dir": str(photos.data_dir.resolve())}
     for split in SPLITS:
         paths = [photo.path for photo in photos.splits[split]]
-        record[split] = {path: hashes[path] for path in paths}
-    record["skipped"] = dict(skipped)
+        record[split] = {path: photos.hashes[path] for path in paths}
+    record["skipped"] = dict(photos.skipped)
     path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
@@ -79,7 +75,11 @@ def load_split(
                 raise InvalidInput(f"{path} has a class that is no label: {folder}")
         rows = zip(record[split], [labels[folder] for folder in folders])
         splits[split] = tuple(Photo(*row) for row in rows)
-    photos = PhotoSet(data_dir, tuple(class_names), splits)
+    recorded = {f: digest for name in names for f, digest in record[name].items()}
+    skipped = record["skipped"]
+    photos = PhotoSet(
+        data_dir, tuple(class_names), splits, hashes=recorded, skipped=skipped
+    )
     for photo in photos.all_photos():
         if not (data_dir / photo.path).is_file():
             raise InvalidInput(f"{data_dir / photo.path} is gone since the split")

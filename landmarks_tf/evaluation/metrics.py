@@ -2,11 +2,13 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
+
+from landmarks_tf.records import ClassMetrics
+from landmarks_tf.records import Metrics
 
 # The 97.5 % quantile of the normal distribution: a 95 % interval.
 _Z = 1.959964
@@ -18,34 +20,27 @@ _NUM_BINS = 15
 
 def evaluate_probabilities(
     probabilities: np.ndarray, labels: Sequence[int], class_names: Sequence[str]
-) -> dict:
+) -> Metrics:
     """Returns the metrics of a set of photos.
 
     Args:
         probabilities: float `[num_images, num_classes]`, rows sum to 1.
         labels: integers `[num_images]`, at least one.
         class_names: `[num_classes]`.
-
-    Returns:
-        `num_images`; `top1`, `top3`, `top5`, fractions in [0, 1] of the photos whose
-        landmark is among so many first answers; `top1_interval`, the 95 % Wilson
-        interval; `loss`, the mean cross-entropy in nats; `calibration_error`, see
-        `calibration_error`; `per_class`, for each class name its `num_images` and
-        `accuracy` (None where it has no photo).
     """
     ranks = true_class_ranks(probabilities, labels)
     likelihoods = probabilities[np.arange(len(labels)), labels]
     is_right = ranks == 0
-    return {
-        "num_images": len(labels),
-        "top1": float(np.mean(is_right)),
-        "top1_interval": wilson_interval(int(np.sum(is_right)), len(labels)),
-        "top3": float(np.mean(ranks < 3)),
-        "top5": float(np.mean(ranks < 5)),
-        "loss": float(np.mean(-np.log(np.clip(likelihoods, _EPSILON, 1)) + 0.0)),
-        "calibration_error": calibration_error(probabilities, labels),
-        "per_class": _per_class(is_right, np.asarray(labels), class_names),
-    }
+    return Metrics(
+        num_images=len(labels),
+        top1=float(np.mean(is_right)),
+        top1_interval=wilson_interval(int(np.sum(is_right)), len(labels)),
+        top3=float(np.mean(ranks < 3)),
+        top5=float(np.mean(ranks < 5)),
+        loss=float(np.mean(-np.log(np.clip(likelihoods, _EPSILON, 1)) + 0.0)),
+        calibration_error=calibration_error(probabilities, labels),
+        per_class=_per_class(is_right, np.asarray(labels), class_names),
+    )
 
 
 def calibration_error(probabilities: np.ndarray, labels: Sequence[int]) -> float:
@@ -89,16 +84,6 @@ def calibration_bins(
     )
     mean_confidences, accuracies = (total / np.maximum(counts, 1) for total in sums)
     return counts, mean_confidences, accuracies
-
-
-def describe_metrics(metrics: Mapping[str, Any]) -> str:
-    """Returns the result of `evaluate_probabilities` in one line."""
-    low, high = metrics["top1_interval"]
-    return (
-        f"top-1 {metrics['top1']:.1%} (95 % interval {low:.1%} to {high:.1%}), "
-        f"top-3 {metrics['top3']:.1%}, top-5 {metrics['top5']:.1%}, "
-        f"loss {metrics['loss']:.3f}, {metrics['num_images']} photos"
-    )
 
 
 def true_class_ranks(probabilities: np.ndarray, labels: Sequence[int]) -> np.ndarray:
@@ -199,7 +184,24 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     return max(0.0, center - half), min(1.0, center + half)
 
 
-def compare_answers(first: np.ndarray, second: np.ndarray) -> dict:
+@dataclass(frozen=True)
+class McNemar:
+    """How two networks differ on the same photos.
+
+    Attributes:
+        num_images: photos.
+        only_first: those that the first network alone predicts right.
+        only_second: those that the second alone does.
+        p_value: two-sided, in [0, 1].
+    """
+
+    num_images: int
+    only_first: int
+    only_second: int
+    p_value: float
+
+
+def compare_predictions(first: np.ndarray, second: np.ndarray) -> McNemar:
     """Returns whether two networks differ by more than chance on the same photos.
 
     McNemar's test in its exact form (Psychometrika 12 (1947), 153-157): were the two
@@ -209,30 +211,21 @@ def compare_answers(first: np.ndarray, second: np.ndarray) -> dict:
     Args:
         first: bool `[num_images]`, where the first answer of one network is right.
         second: of the other.
-
-    Returns:
-        `num_images`; `only_first` and `only_second`, how many just one knows;
-        `p_value`, two-sided, in [0, 1].
     """
     only_first = int(np.sum(first & ~second))
     only_second = int(np.sum(second & ~first))
     trials = only_first + only_second
     few = range(min(only_first, only_second) + 1)
     tail = sum(math.comb(trials, count) for count in few) / 2**trials
-    return {
-        "num_images": len(first),
-        "only_first": only_first,
-        "only_second": only_second,
-        "p_value": min(1.0, 2 * tail),
-    }
+    return McNemar(len(first), only_first, only_second, min(1.0, 2 * tail))
 
 
 def _per_class(
     is_right: np.ndarray, labels: np.ndarray, class_names: Sequence[str]
-) -> dict:
+) -> dict[str, ClassMetrics]:
     rows = {}
     for label, name in enumerate(class_names):
         own = is_right[labels == label]
         accuracy = float(np.mean(own)) if len(own) else None
-        rows[name] = {"num_images": len(own), "accuracy": accuracy}
+        rows[name] = ClassMetrics(len(own), accuracy)
     return rows

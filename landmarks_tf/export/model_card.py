@@ -1,73 +1,120 @@
-"""The model card of a run: what is known of it, for who is to use it.
+"""The model card of a run and its test vectors: what is known of it, for its users.
 
-Owns the figures; the text is in `templates/model_card.md`. No TensorFlow.
+Owns the figures; the text is in `templates/model_card.md`.
 """
 
+import statistics
+import time
 from collections.abc import Mapping
 from datetime import date
-from pathlib import Path
+
+import numpy as np
 
 import landmarks_tf
 from landmarks_tf import page
-from landmarks_tf import run_folder
+from landmarks_tf.config import ExportConfig
 from landmarks_tf.data import split_file
+from landmarks_tf.export import vectors
+from landmarks_tf.files import count_bytes
+from landmarks_tf.files import replacing
+from landmarks_tf.inference.classifier import Classifier
+from landmarks_tf.inference.classifier import load_classifier
 from landmarks_tf.names import human_names
+from landmarks_tf.records import ClassMetrics
+from landmarks_tf.run import EXPORTS
+from landmarks_tf.run import MODEL
+from landmarks_tf.run import MODEL_CARD
+from landmarks_tf.run import Run
+from landmarks_tf.run import SPLIT
+from landmarks_tf.run import VECTORS
+from landmarks_tf.run import describe_environment
 
 _NUM_WEAKEST = 5
+_NUM_TIMINGS = 20
+
+
+def write_companions(run: Run, config: ExportConfig) -> None:
+    """Writes test vectors and the model card of the files that are there."""
+    classifiers = {
+        file_format: load_classifier(run.path / name)
+        for file_format, name in EXPORTS.items()
+        if name.endswith(".tflite") and (run.path / name).exists()
+    }
+    model = load_classifier(run.path / MODEL)
+    predictors = {
+        EXPORTS[file_format]: classifier.predict
+        for file_format, classifier in classifiers.items()
+    }
+    with replacing(run.path / VECTORS) as path:
+        vectors.write_vectors(
+            path,
+            model.image_size,
+            {MODEL: model.predict, **predictors},
+            model.threshold,
+        )
+    milliseconds = {name: measure_latency(x) for name, x in classifiers.items()}
+    card = build_card(run, config, milliseconds)
+    with replacing(run.path / MODEL_CARD) as path:
+        path.write_text(card, encoding="utf-8")
+
+
+def measure_latency(classifier: Classifier) -> float:
+    """Returns the milliseconds that one image takes, the median of some."""
+    image = np.zeros((1, *classifier.image_size, 3), np.float32)
+    seconds = []
+    # The first of them is a warm-up.
+    for _ in range(1 + _NUM_TIMINGS):
+        begin = time.perf_counter()
+        classifier.predict(image)
+        seconds.append(time.perf_counter() - begin)
+    return 1000 * statistics.median(seconds[1:])
 
 
 def build_card(
-    run_dir: Path,
-    name: str,
-    milliseconds: Mapping[str, float],
-    num_timings: int,
-    author: str,
-    licence: str,
+    run: Run, config: ExportConfig, milliseconds: Mapping[str, float]
 ) -> str:
     """Returns the card of a run, in Markdown.
 
     Args:
-        run_dir: the folder.
-        name: of the run.
+        run: with its metrics and parity.
+        config: who made it, and under which licence.
         milliseconds: by format, of the TFLite files.
-        num_timings: of which they are the medians.
-        author: of the model.
-        licence: of the model.
     """
-    metrics = run_folder.load_metrics(run_dir)
-    parity = run_folder.load_parity(run_dir)
+    metrics, parity = run.metrics, run.parity
     written = [key for key, record in parity.items() if not record["faults"]]
-    paths = {key: run_dir / run_folder.EXPORTS[key] for key in written}
+    paths = {key: run.path / EXPORTS[key] for key in written}
     entrances = [x for found in parity.values() for x in found["entrances"].values()]
     return page.render(
         "model_card.md",
-        name=name,
+        name=run.name,
         version=landmarks_tf.__version__,
         day=date.today().isoformat(),
-        author=author,
-        licence=licence,
-        num_classes=len(run_folder.load_class_names(run_dir / run_folder.LABELS)),
-        num_photos=split_file.load_counts(run_dir / run_folder.SPLIT),
-        test=metrics.get("test", {}),
-        weakest=_weakest_classes(metrics.get("test", {}).get("per_class", {})),
-        calibration=metrics.get("calibration", {}),
-        threshold=metrics.get("threshold", {}),
+        author=config.author,
+        licence=config.licence,
+        num_classes=len(run.class_names),
+        num_photos=split_file.load_counts(run.path / SPLIT),
+        test=metrics.test,
+        weakest=_weakest_classes(metrics.test.per_class if metrics.test else {}),
+        calibration=metrics.calibration,
+        threshold=metrics.threshold,
         parity=parity,
-        files=run_folder.EXPORTS,
-        num_bytes={key: run_folder.count_bytes(path) for key, path in paths.items()},
+        files=EXPORTS,
+        num_bytes={key: count_bytes(path) for key, path in paths.items()},
         milliseconds=milliseconds,
         num_parity_photos=entrances[0]["num_photos"] if entrances else 0,
-        num_timings=num_timings,
-        trained_with=metrics.get("environment", {}),
-        machine=run_folder.environment(),
+        num_timings=_NUM_TIMINGS,
+        trained_with=metrics.environment or {},
+        machine=describe_environment(),
     )
 
 
-def _weakest_classes(per_class: Mapping[str, Mapping]) -> list[tuple[float, str, int]]:
+def _weakest_classes(
+    per_class: Mapping[str, ClassMetrics],
+) -> list[tuple[float, str, int]]:
     """Returns accuracy, name and number of photos of the classes known least."""
     known = [
-        (row["accuracy"], name, row["num_images"])
+        (row.accuracy, name, row.num_images)
         for name, row in zip(human_names(list(per_class)), per_class.values())
-        if row["accuracy"] is not None
+        if row.accuracy is not None
     ]
     return sorted(known)[:_NUM_WEAKEST]

@@ -23,9 +23,9 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
-from landmarks_tf import run_folder
 from landmarks_tf.data.photo import normalize
 from landmarks_tf.data.photo import resize
+from landmarks_tf.data.photo_set import find_photos
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.errors import require
 from landmarks_tf.inference import photo_input
@@ -33,6 +33,10 @@ from landmarks_tf.inference.photo_input import Photo
 from landmarks_tf.inference.prediction import Prediction
 from landmarks_tf.names import human_names
 from landmarks_tf.names import suggestion
+from landmarks_tf.run import LABELS
+from landmarks_tf.run import MODEL
+from landmarks_tf.run import Run
+from landmarks_tf.run import load_class_names
 
 if TYPE_CHECKING:
     import keras
@@ -173,7 +177,7 @@ class Classifier:
         is_one = isinstance(photos, (bytes, np.ndarray, Image.Image))
         require(not is_one, "photos", "a list of photos", type(photos).__name__)
         if isinstance(photos, (str, Path)):
-            rest: Iterator = iter(photo_input.find_photos([photos]))
+            rest: Iterator = iter(find_photos([photos]))
         else:
             rest = iter(photos)
         # As many photos for each core.
@@ -251,20 +255,21 @@ def load_classifier(path: Path | str, num_cores: int | None = None) -> Classifie
     """
     path = Path(path)
     if path.is_dir():
-        run_folder.require(path, run_folder.MODEL, run_folder.LABELS)
-        path = path / run_folder.MODEL
+        Run(path).require(MODEL, LABELS)
+        path = path / MODEL
     is_model = path.suffix in (".keras", ".tflite") and path.is_file()
     missing = "" if path.exists() else " (no such file)"
     wanted = "a run folder, a .keras or a .tflite file"
     require(is_model, "model", wanted, f"{path}{missing}")
-    class_names = run_folder.load_class_names(path.with_name(run_folder.LABELS))
+    class_names = load_class_names(path.with_name(LABELS))
     num_cores = num_cores or os.cpu_count() or 1
     if path.suffix == ".tflite":
         classifier = _load_tflite(path, class_names, num_cores)
     else:
         classifier = _load_keras(path, class_names)
-    record = run_folder.load_metrics(path.parent).get("threshold", {})
-    return replace(classifier, threshold=record.get("value", 0.0), num_cores=num_cores)
+    found = Run(path.parent).metrics.threshold
+    threshold = found.value if found else 0.0
+    return replace(classifier, threshold=threshold, num_cores=num_cores)
 
 
 def _load_keras(path: Path, class_names: tuple[str, ...]) -> Classifier:

@@ -3,10 +3,8 @@
 No TensorFlow.
 """
 
-import glob
 import io
 import threading
-from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
@@ -16,10 +14,8 @@ from PIL import Image
 from landmarks_tf.data.photo import MAX_PIXELS
 from landmarks_tf.data.photo import read_photo
 from landmarks_tf.data.photo import turn_upright
-from landmarks_tf.data.photo_set import is_photo_name
 from landmarks_tf.errors import InvalidInput
 
-_KINDS = "JPEG, PNG, WebP, GIF or BMP"
 _LOADING = threading.Lock()
 # By which rounding may leave [0, 1].
 _ROUNDING = 1e-6
@@ -67,40 +63,6 @@ def name_photo(photo: Photo) -> str:
         return str(photo)
     name = getattr(photo, "filename", "") or getattr(photo, "name", "")
     return str(name) if isinstance(name, (str, Path)) and str(name) else "photo"
-
-
-def find_photos(named: Iterable[str | Path]) -> list[Path]:
-    """Returns the files named, the photos in the folders named, recursively; each once.
-
-    Args:
-        named: files, folders, or patterns of them such as `holiday/**/*.jpg`.
-
-    Raises:
-        InvalidInput: if a folder holds no photo, or a pattern fits nothing.
-    """
-    found: list[Path] = []
-    for name in named:
-        for path in _expand(name):
-            found += _photos_of_folder(path) if path.is_dir() else [path]
-    return list(dict.fromkeys(found))
-
-
-def _expand(name: str | Path) -> list[Path]:
-    path = Path(name)
-    if path.exists() or not glob.has_magic(str(name)):
-        return [path]
-    fitting = sorted(glob.glob(str(name), recursive=True))
-    if not fitting:
-        raise InvalidInput(f"no file or folder fits {name}")
-    return [Path(match) for match in fitting]
-
-
-def _photos_of_folder(folder: Path) -> list[Path]:
-    files = sorted(folder.rglob("*"))
-    photos = [f for f in files if is_photo_name(f.name) and not f.is_dir()]
-    if not photos:
-        raise InvalidInput(f"no photos in the folder {folder} ({_KINDS})")
-    return photos
 
 
 def _from_picture(picture: Image.Image) -> Image.Image:

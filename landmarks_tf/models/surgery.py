@@ -26,8 +26,11 @@ def probabilities_layer(num_classes: int) -> keras.layers.Dense:
 def build_logits_model(model: keras.Model) -> keras.Model:
     """Returns a network without its softmax, from images to logits.
 
-    Its last layer is a copy, the others are shared.
+    Its last layer is a copy, the others are shared. Of a network that does not end in a
+    dense layer with a softmax, the logits are the logarithms of its probabilities.
     """
+    if not _ends_in_dense(model):
+        return keras.Model(model.inputs, _log_probabilities(model), name=model.name)
     last = model.layers[-1]
     linear = type(last).from_config(last.get_config() | {"activation": "linear"})
     network = keras.models.clone_model(
@@ -37,13 +40,30 @@ def build_logits_model(model: keras.Model) -> keras.Model:
     return network
 
 
-def divide_logits(model: keras.Model, temperature: float) -> None:
-    """Makes a model's probabilities milder, or with less than 1 bolder.
+def divide_logits(model: keras.Model, temperature: float) -> keras.Model:
+    """Returns a model of milder probabilities, or with less than 1 of bolder ones.
 
-    In the weights of its last layer: every file made of the model has it too.
+    Every file made of it has them too: the temperature is in the weights of its last
+    layer, which are changed in place, or else in a softmax behind it.
     """
+    if not _ends_in_dense(model):
+        logits = _log_probabilities(model) / temperature
+        outputs = keras.layers.Softmax(dtype="float32", name="calibrated")(logits)
+        return keras.Model(model.inputs, outputs, name=model.name)
     layer = model.layers[-1]
     layer.set_weights([weights / temperature for weights in layer.get_weights()])
+    return model
+
+
+def _ends_in_dense(model: keras.Model) -> bool:
+    last = model.layers[-1]
+    is_dense = isinstance(last, keras.layers.Dense)
+    return is_dense and last.get_config()["activation"] in ("softmax", "linear")
+
+
+def _log_probabilities(model: keras.Model) -> keras.KerasTensor:
+    (probabilities,) = model.outputs
+    return keras.ops.log(keras.ops.clip(probabilities, keras.config.epsilon(), 1.0))
 
 
 def copy_weights(source: keras.Model, target: keras.Model) -> None:

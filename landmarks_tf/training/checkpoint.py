@@ -16,9 +16,9 @@ from pathlib import Path
 import keras
 
 from landmarks_tf.errors import InvalidInput
-from landmarks_tf.training import distribution
-from landmarks_tf.training.hosts import ALONE
-from landmarks_tf.training.hosts import Hosts
+from landmarks_tf.training.distribution import ALONE
+from landmarks_tf.training.distribution import Hosts
+from landmarks_tf.training.distribution import on_this_host
 
 BEST = "best.keras"
 _LAST = "last.keras"
@@ -26,7 +26,7 @@ _PROGRESS = "progress.json"
 
 
 @dataclass(frozen=True)
-class Progress:
+class TrainingState:
     """How far a run has come.
 
     Attributes:
@@ -48,8 +48,8 @@ class Progress:
         """How many epochs are finished."""
         return len(self.history)
 
-    def followed_by(self, later: "Progress", is_better: bool) -> "Progress":
-        """Returns the progress of two stages as if of one run.
+    def followed_by(self, later: "TrainingState", is_better: bool) -> "TrainingState":
+        """Returns the state of two stages as if of one run.
 
         Args:
             later: of the second one.
@@ -58,7 +58,7 @@ class Progress:
         history = (*self.history, *later.history)
         kept = len(history) - 1 if is_better else self.best_epoch
         seconds = self.seconds + later.seconds
-        return Progress(history, later.is_over, seconds, kept_epoch=kept)
+        return TrainingState(history, later.is_over, seconds, kept_epoch=kept)
 
     @property
     def best_epoch(self) -> int:
@@ -76,13 +76,13 @@ def find_checkpoint(checkpoints_dir: Path) -> Path | None:
     return max(checkpoints_dir.glob("epoch_*"), default=None)
 
 
-def load_progress(checkpoints_dir: Path) -> Progress:
+def load_state(checkpoints_dir: Path) -> TrainingState:
     """Returns how far the run of these checkpoints had come."""
     checkpoint = find_checkpoint(checkpoints_dir)
     if checkpoint is None:
-        return Progress()
+        return TrainingState()
     record = json.loads((checkpoint / _PROGRESS).read_text(encoding="utf-8"))
-    return Progress(tuple(record["history"]), record["is_over"], record["seconds"])
+    return TrainingState(tuple(record["history"]), record["is_over"], record["seconds"])
 
 
 class CheckpointKeeper(keras.callbacks.Callback):
@@ -96,7 +96,7 @@ class CheckpointKeeper(keras.callbacks.Callback):
 
     Args:
         checkpoints_dir: where.
-        progress: how far the run had come.
+        state: how far the run had come.
         early_stopping: of the run.
         epochs: of the run.
         hosts: who train together; the first one writes.
@@ -106,14 +106,14 @@ class CheckpointKeeper(keras.callbacks.Callback):
     def __init__(
         self,
         checkpoints_dir: Path,
-        progress: Progress,
+        state: TrainingState,
         early_stopping: keras.callbacks.EarlyStopping,
         epochs: int,
         hosts: Hosts = ALONE,
         keep_last: bool = False,
     ) -> None:
         super().__init__()
-        self.progress = progress
+        self.state = state
         self._checkpoints_dir = checkpoints_dir
         self._early_stopping = early_stopping
         self._epochs = epochs
@@ -123,7 +123,7 @@ class CheckpointKeeper(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         # EarlyStopping has just forgotten everything; what it saw brings it back.
-        for epoch, row in enumerate(self.progress.history):
+        for epoch, row in enumerate(self.state.history):
             self._early_stopping.on_epoch_end(epoch, row)
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
@@ -140,12 +140,12 @@ class CheckpointKeeper(keras.callbacks.Callback):
             )
         rate = keras.ops.convert_to_tensor(self.model.optimizer.learning_rate)
         row["learning_rate"] = float(keras.ops.convert_to_numpy(rate))
-        self.progress = Progress(
-            (*self.progress.history, row),
+        self.state = TrainingState(
+            (*self.state.history, row),
             self.model.stop_training or epoch + 1 == self._epochs,
-            self.progress.seconds + self._seconds,
+            self.state.seconds + self._seconds,
         )
-        is_best = self._keep_last or self.progress.best_epoch == epoch
+        is_best = self._keep_last or self.state.best_epoch == epoch
         self._write(f"epoch_{epoch + 1:06d}", is_best)
 
     def _write(self, name: str, is_best: bool) -> None:
@@ -160,14 +160,14 @@ class CheckpointKeeper(keras.callbacks.Callback):
     def _complete(self, aside: Path, name: str, is_best: bool) -> None:
         """Writes the rest of a checkpoint, and puts it in the place of the older."""
         older = find_checkpoint(self._checkpoints_dir)
-        with distribution.on_this_host():
+        with on_this_host():
             self.model.save(aside / _LAST)
         # Both whole: files of weights alone are written by HDF5, which brings the
         # program down where a disk is full.
         best = aside / _LAST if is_best or older is None else older / BEST
         shutil.copyfile(best, aside / BEST)
         states = [state.numpy().tolist() for state in _states(self.model)]
-        record = asdict(self.progress) | {"random_states": states}
+        record = asdict(self.state) | {"random_states": states}
         (aside / _PROGRESS).write_text(json.dumps(record), encoding="utf-8")
         aside.rename(self._checkpoints_dir / name)
         if older is not None:

@@ -2,12 +2,83 @@
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import keras
 import tensorflow as tf
 
-from landmarks_tf.models.surgery import copy_weights
-from landmarks_tf.training.hosts import Hosts
+from landmarks_tf.data.split import Share
+from landmarks_tf.errors import InvalidInput
+from landmarks_tf.errors import first_line
+from landmarks_tf.models import surgery
+
+# A host that has not been heard of for so long is gone: JAX then ends the others. Its
+# own default of 100 is more than a minute, and Keras's `initialize` has no argument.
+_HEARTBEAT_SECONDS = 30
+# The others wait for the first while it reads and divides the photos.
+_MEETING_SECONDS = 3600
+_TIMED_OUT = "DEADLINE_EXCEEDED"
+_NOT_ALL_CAME = "the other hosts did not come within an hour"
+
+
+@dataclass(frozen=True)
+class Hosts(Share):
+    """The hosts that train one network together, as one of them sees them."""
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is this one that writes."""
+        return self.process_index == 0
+
+    def wait_for_all(self, what: str) -> None:
+        """Returns when every host has come to this call."""
+        if self.process_count > 1:
+            from jax.experimental import multihost_utils
+
+            multihost_utils.sync_global_devices(what)
+
+
+ALONE = Hosts()
+
+
+def meet(address: str, count: int, index: int) -> Hosts:
+    """Waits until all hosts are there, and returns them.
+
+    To be called once in a program, before JAX computes anything.
+
+    Args:
+        address: "HOST:PORT" of the first host, as the others reach it.
+        count: how many hosts there are.
+        index: of this one, from 0.
+
+    Raises:
+        InvalidInput: if the first host cannot use the port, or the hosts do not have
+            equally many devices.
+        ConnectionError: if not all hosts come in time.
+    """
+    import jax
+
+    try:
+        jax.distributed.initialize(
+            address,
+            count,
+            index,
+            initialization_timeout=_MEETING_SECONDS,
+            heartbeat_timeout_seconds=_HEARTBEAT_SECONDS,
+        )
+    except RuntimeError as error:
+        if _TIMED_OUT in str(error):
+            raise ConnectionError(_NOT_ALL_CAME) from error
+        raise InvalidInput(
+            "`coordinator_address` must be a free port of the first host. Received: "
+            f"coordinator_address={address} ({first_line(error)})"
+        ) from error
+    if jax.local_device_count() * count != jax.device_count():
+        raise InvalidInput(
+            f"all hosts must have equally many devices: host {index} has "
+            f"{jax.local_device_count()} of {jax.device_count()} on {count} hosts"
+        )
+    return Hosts(count, index, jax.device_count())
 
 
 def list_devices() -> list[str]:
@@ -67,5 +138,5 @@ def on_this_host() -> Iterator[None]:
 def to_one_device(model: keras.Model) -> keras.Model:
     """Returns a model that was trained on several devices, as if trained on one."""
     copy = keras.models.clone_model(model)
-    copy_weights(model, copy)
+    surgery.copy_weights(model, copy)
     return copy

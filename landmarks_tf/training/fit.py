@@ -1,85 +1,151 @@
 """`model.fit` that survives being killed. Owns compiling and the call of `fit`."""
 
-import csv
+import time
 from collections.abc import Callable
-from collections.abc import Mapping
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from landmarks_tf import records
 from landmarks_tf.config import TrainConfig
+from landmarks_tf.data.photo_set import PhotoSet
+from landmarks_tf.progress import Event
+from landmarks_tf.progress import Progress
+from landmarks_tf.progress import ignore
+from landmarks_tf.run import CHECKPOINTS
+from landmarks_tf.run import Run
 from landmarks_tf.training.checkpoint import BEST
 from landmarks_tf.training.checkpoint import CheckpointKeeper
-from landmarks_tf.training.checkpoint import Progress
+from landmarks_tf.training.checkpoint import TrainingState
 from landmarks_tf.training.checkpoint import find_checkpoint
-from landmarks_tf.training.checkpoint import load_progress
+from landmarks_tf.training.checkpoint import load_state
 from landmarks_tf.training.checkpoint import restore
-from landmarks_tf.training.hosts import ALONE
-from landmarks_tf.training.hosts import Hosts
+from landmarks_tf.training.distribution import ALONE
+from landmarks_tf.training.distribution import Hosts
 
 
-def train_model(
-    build: Callable[[], keras.Model],
-    options: TrainConfig,
-    make_training_data: Callable[[int], Any],
-    validation_data: Any,
-    checkpoints_dir: Path,
-    verbose: int = 1,
-    hosts: Hosts = ALONE,
-    keep_last: bool = False,
-) -> Progress:
-    """Trains, or goes on from `checkpoints_dir`, where `load_best_model` then reads.
+@dataclass(frozen=True)
+class Job:
+    """A run that is being made.
 
-    Args:
+    Attributes:
+        run: its folder, unfinished.
+        photos: with their three splits.
+        config: its settings.
+        callbacks: of Keras, for every call of `fit`.
+        progress: hears what is done.
+    """
+
+    run: Run
+    photos: PhotoSet
+    config: TrainConfig
+    callbacks: Sequence[keras.callbacks.Callback] = ()
+    progress: Progress = ignore
+
+    @property
+    def checkpoints_dir(self) -> Path:
+        """Where the state after each epoch is kept."""
+        return self.run.path / CHECKPOINTS
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What one call of `fit` is made of.
+
+    Attributes:
         build: makes the network, uncompiled.
-        options: of the run.
+        config: of this stage.
         make_training_data: from the first epoch to come to a `tf.data.Dataset` of the
             batches of all epochs to come, with labels int32 `[batch]` or targets
             float32 `[batch, num_classes]`.
         validation_data: a `tf.data.Dataset` of the batches of one, likewise; their
             third part, if they have one, is weights float32 `[batch]`.
         checkpoints_dir: where the state after each epoch is kept.
-        verbose: as in `keras.Model.fit`.
-        hosts: who train together, each on its share of the data.
         keep_last: whether the last epoch is kept, and not the best on validation.
+    """
+
+    build: Callable[[], keras.Model]
+    config: TrainConfig
+    make_training_data: Callable[[int], Any]
+    validation_data: Any
+    checkpoints_dir: Path
+    keep_last: bool = False
+
+
+def train_model(
+    stage: Stage,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    progress: Progress = ignore,
+    hosts: Hosts = ALONE,
+) -> TrainingState:
+    """Trains, or goes on from a stage's checkpoints, where `load_best_model` reads.
+
+    Args:
+        stage: what is trained on what.
+        callbacks: of Keras, besides those that this needs.
+        progress: hears of each step and epoch.
+        hosts: who train together, each on its share of the data.
 
     Returns:
-        how far the run has come, which is to its end.
+        how far the stage has come, which is to its end.
 
     Raises:
         InvalidInput: if the loss is no longer finite.
     """
-    progress = load_progress(checkpoints_dir)
-    if progress.is_over:
-        return progress
-    first = progress.num_epochs
-    training_data = make_training_data(first)
-    keras.utils.set_random_seed(options.seed)
-    steps_per_epoch = len(training_data) // (options.epochs - first)
-    model = _compiled_model(build, options, steps_per_epoch)
-    if checkpoint := find_checkpoint(checkpoints_dir):
+    config, state = stage.config, load_state(stage.checkpoints_dir)
+    if state.is_over:
+        return state
+    first = state.num_epochs
+    training_data = stage.make_training_data(first)
+    keras.utils.set_random_seed(config.seed)
+    steps_per_epoch = len(training_data) // (config.epochs - first)
+    model = _compiled_model(stage.build, config, steps_per_epoch)
+    if checkpoint := find_checkpoint(stage.checkpoints_dir):
         restore(checkpoint, model)
     stopping = keras.callbacks.EarlyStopping(
-        "val_accuracy", mode="max", patience=options.patience_epochs
+        "val_accuracy", mode="max", patience=config.patience_epochs
     )
     keeper = CheckpointKeeper(
-        checkpoints_dir, progress, stopping, options.epochs, hosts, keep_last
+        stage.checkpoints_dir, state, stopping, config.epochs, hosts, stage.keep_last
     )
     num_classes = model.output_shape[-1]
     model.fit(
-        _with_targets(training_data, num_classes, options.label_smoothing),
+        _with_targets(training_data, num_classes, config.label_smoothing),
         initial_epoch=first,
-        epochs=options.epochs,
+        epochs=config.epochs,
         steps_per_epoch=steps_per_epoch,
-        validation_data=_with_targets(validation_data, num_classes),
+        validation_data=_with_targets(stage.validation_data, num_classes),
         shuffle=False,  # the dataset is shuffled already
-        callbacks=[stopping, keeper],
-        verbose=verbose,
+        callbacks=[stopping, keeper, _EpochReport(progress), *callbacks],
+        verbose=0,
     )
-    return keeper.progress
+    return keeper.state
+
+
+class _EpochReport(keras.callbacks.Callback):
+    """Tells of each training step, and of each epoch what Keras measured."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__()
+        self._progress = progress
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self._begin = time.monotonic()
+        self._title = f"Epoch {epoch + 1}/{self.params['epochs']}"
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        self._progress(Event(self._title, batch + 1, self.params["steps"]))
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        numbers = [f"{name} {value:.4f}" for name, value in (logs or {}).items()]
+        seconds = time.monotonic() - self._begin
+        left = seconds * (self.params["epochs"] - epoch - 1) / 60
+        numbers.append(f"{seconds:.1f} s, {left:.1f} min left")
+        self._progress(Event(f"{self._title}: {', '.join(numbers)}"))
 
 
 def load_best_model(
@@ -98,44 +164,30 @@ def load_best_model(
     return model
 
 
-def describe_progress(progress: Progress, num_photos: int) -> dict[str, float]:
-    """Returns what `metrics.json` says of the training of `num_photos` photos.
-
-    Returns:
-        `epochs`; `best_epoch`, counted from 1; `seconds` in training steps, without
-        validation; `images_per_second` in them.
-    """
-    num_images = num_photos * progress.num_epochs
-    return {
-        "epochs": progress.num_epochs,
-        "best_epoch": progress.best_epoch + 1,
-        "seconds": round(progress.seconds, 1),
-        "images_per_second": round(num_images / progress.seconds, 1),
-    }
-
-
-def write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
-    """Writes `history.csv`: a row an epoch, epochs counted from 1."""
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ["epoch", *history[0]], lineterminator="\n")
-        writer.writeheader()
-        for index, row in enumerate(history):
-            writer.writerow({"epoch": index + 1, **row})
+def describe_training(state: TrainingState, num_photos: int) -> records.Training:
+    """Returns what `metrics.json` says of the training of `num_photos` photos."""
+    num_images = num_photos * state.num_epochs
+    return records.Training(
+        epochs=state.num_epochs,
+        best_epoch=state.best_epoch + 1,
+        seconds=round(state.seconds, 1),
+        images_per_second=round(num_images / state.seconds, 1),
+    )
 
 
 def _compiled_model(
-    build: Callable[[], keras.Model], options: TrainConfig, steps_per_epoch: int
+    build: Callable[[], keras.Model], config: TrainConfig, steps_per_epoch: int
 ) -> keras.Model:
     policy = keras.config.dtype_policy()
-    if options.mixed_precision != "none":
-        keras.config.set_dtype_policy(f"mixed_{options.mixed_precision}")
+    if config.mixed_precision != "none":
+        keras.config.set_dtype_policy(f"mixed_{config.mixed_precision}")
     try:
         model = build()
     finally:
         keras.config.set_dtype_policy(policy)
     optimizer = keras.optimizers.AdamW(
-        _learning_rate(options, steps_per_epoch),
-        weight_decay=options.weight_decay,
+        _learning_rate(config, steps_per_epoch),
+        weight_decay=config.weight_decay,
     )
     # Biases and normalisation have nothing to be kept small for.
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
@@ -145,14 +197,14 @@ def _compiled_model(
     return model
 
 
-def _learning_rate(options: TrainConfig, steps_per_epoch: int) -> Any:
-    if options.learning_rate_schedule == "constant":
-        return options.learning_rate
-    warmup_steps = options.warmup_epochs * steps_per_epoch
+def _learning_rate(config: TrainConfig, steps_per_epoch: int) -> Any:
+    if config.learning_rate_schedule == "constant":
+        return config.learning_rate
+    warmup_steps = config.warmup_epochs * steps_per_epoch
     return keras.optimizers.schedules.CosineDecay(
-        0.0 if warmup_steps else options.learning_rate,
-        decay_steps=options.epochs * steps_per_epoch - warmup_steps,
-        warmup_target=options.learning_rate if warmup_steps else None,
+        0.0 if warmup_steps else config.learning_rate,
+        decay_steps=config.epochs * steps_per_epoch - warmup_steps,
+        warmup_target=config.learning_rate if warmup_steps else None,
         warmup_steps=warmup_steps,
     )
 

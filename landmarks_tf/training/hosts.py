@@ -1,119 +1,215 @@
-"""The hosts that train one network together: which one this is, and what its part is.
+"""Training on several hosts: the process of each that trains, in JAX.
 
-Owns how they meet, wait for each other and miss each other. Needs JAX only where there
-are several. Does not own training, nor the program of a host.
+Keras trains on several hosts in JAX alone, and a program has one backend: the network
+is trained in a process beside the program, which then goes on in TensorFlow.
 """
 
+import dataclasses
+import json
+import os
 import re
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+from typing import cast
 
-from landmarks_tf.data.split import Share
+from landmarks_tf import flagfile
+from landmarks_tf.config import TrainConfig
+from landmarks_tf.data import split_file
 from landmarks_tf.errors import InvalidInput
-from landmarks_tf.errors import first_line
+from landmarks_tf.errors import require
+from landmarks_tf.errors import require_extra
+from landmarks_tf.progress import Event
+from landmarks_tf.progress import Progress
+from landmarks_tf.progress import ignore
+from landmarks_tf.run import FLAGS
+from landmarks_tf.run import Run
+from landmarks_tf.run import SPLIT
+from landmarks_tf.run import unfinished_dir
 
-# A host that has not been heard of for so long is gone: JAX then ends the others. Its
-# own default of 100 is more than a minute, and Keras's `initialize` has no argument.
-_HEARTBEAT_SECONDS = 30
-# The others wait for the first while it reads and divides the photos.
-_MEETING_SECONDS = 3600
-# What JAX's exceptions begin with where its runtime failed, and not the program. A host
-# that is gone comes as a ValueError or a RuntimeError (JAX 0.10).
-_FAILURE = re.compile(
-    "(UNKNOWN|UNAVAILABLE|ABORTED|CANCELLED|INTERNAL|DEADLINE_EXCEEDED): (.*)"
-)
-# What these name where it is of another host: a device of this one that fails, such as
-# a GPU without memory, begins with the same words.
-_ELSEWHERE = re.compile(
-    "gloo|coordination ?service|distributed service|heartbeat|barrier|unhealthy"
-    "|connection (reset|closed|refused)|socket closed|closed by peer|broken pipe"
-    "|another task|remote process",
-    re.IGNORECASE,
-)
-# What it writes where it ends the process itself.
-_FATAL = re.compile("service detected fatal errors.*absl::Status: ([^.\\n]*)")
-# The call in which a host waits for the others, where it ends for want of them.
-_MEETING_CALL = "CoordinationService/RegisterTask"
-_TIMED_OUT = "DEADLINE_EXCEEDED"
-_NOT_ALL_CAME = "the other hosts did not come within an hour"
+# Keras's own names, of `keras.distribution.initialize`; train.py has a flag for each.
+VARIABLES = {
+    "coordinator_address": "KERAS_DISTRIBUTION_JOB_ADDRESSES",
+    "num_hosts": "KERAS_DISTRIBUTION_NUM_PROCESSES",
+    "host_index": "KERAS_DISTRIBUTION_PROCESS_ID",
+}
 
 
 @dataclass(frozen=True)
-class Hosts(Share):
-    """The hosts of a run as one of them sees them, each with a process that trains."""
+class Host:
+    """Which of the hosts this one is, in JAX's words.
 
-    @property
-    def is_first(self) -> bool:
-        """Whether it is this one that writes."""
-        return self.process_index == 0
+    Attributes:
+        coordinator_address: HOST:PORT of the first host, as the others reach it.
+        process_count: how many hosts there are.
+        process_index: of this one, from 0; the first writes the run folder.
+    """
 
-    def wait_for_all(self, what: str) -> None:
-        """Returns when every host has come to this call."""
-        if self.process_count > 1:
-            from jax.experimental import multihost_utils
-
-            multihost_utils.sync_global_devices(what)
+    coordinator_address: str
+    process_count: int
+    process_index: int
 
 
-ALONE = Hosts()
-
-
-def meet(address: str, count: int, index: int) -> Hosts:
-    """Waits until all hosts are there, and returns them.
-
-    To be called once in a program, before JAX computes anything.
-
-    Args:
-        address: "HOST:PORT" of the first host, as the others reach it.
-        count: how many hosts there are.
-        index: of this one, from 0.
+def find_host(config: TrainConfig) -> Host | None:
+    """Returns which host this is, by the environment; None where it trains alone.
 
     Raises:
-        InvalidInput: if the first host cannot use the port, or the hosts do not have
-            equally many devices.
-        ConnectionError: if not all hosts come in time.
+        InvalidInput: if a part of it is missing or wrong, or several hosts cannot train
+            such a run.
     """
-    import jax
+    if config.distribution != "hosts":
+        return None
+    require_extra("jax", "distributed", "--distribution=hosts")
+    wanted = "left out with --distribution=hosts"
+    require(not config.deterministic, "deterministic", wanted, True)
+    # Features would have to be computed in shares too.
+    wanted = "'scratch' with --distribution=hosts"
+    require(config.model == "scratch", "model", wanted, config.model)
+    text = {name: os.environ.get(key, "") for name, key in VARIABLES.items()}
+    address = text["coordinator_address"].split(",")[0]  # Keras takes those of all too
+    is_address = re.fullmatch(r".+:\d+", address) is not None
+    wanted = "HOST:PORT of the first host"
+    require(is_address, "coordinator_address", wanted, text["coordinator_address"])
+    count, index = text["num_hosts"], text["host_index"]
+    is_count = count.isdecimal() and int(count) >= 1
+    require(is_count, "num_hosts", "1 or more", count)
+    is_index = index.isdecimal() and int(index) < int(count)
+    require(is_index, "host_index", f"in 0..{int(count) - 1}", index)
+    _require_divided(config, int(count), "hosts")
+    return Host(address, int(count), int(index))
+
+
+def train_beside(
+    host: Host,
+    config: TrainConfig,
+    data_dir: Path,
+    places: Mapping[str, str],
+    progress: Progress,
+) -> None:
+    """Trains with the other hosts, in a process of its own.
+
+    Args:
+        host: this one.
+        config: of the run.
+        data_dir: where the photos are.
+        places: recorded in `run.flags` with the settings, "output_dir" among them.
+        progress: hears what is done, on the first host.
+
+    Raises:
+        InvalidInput: if the hosts do not fit together.
+        ConnectionError: if another host is gone, or has not come; JAX has said more.
+    """
+    text = (
+        f"host {host.process_index} of {host.process_count}: training with the others "
+        f"at {host.coordinator_address}"
+    )
+    progress(Event(text))
+    job = {
+        "host": dataclasses.asdict(host),
+        "config": dataclasses.asdict(config),
+        "data_dir": str(data_dir),
+        "places": dict(places),
+    }
+    with subprocess.Popen(
+        [sys.executable, "-m", "landmarks_tf.training.hosts"],
+        env=os.environ | {"KERAS_BACKEND": "jax"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=sys.stderr,
+        text=True,
+        start_new_session=True,  # Ctrl-C is for this process, which ends the other
+    ) as process:
+        try:
+            stdin, stdout = cast(IO[str], process.stdin), cast(IO[str], process.stdout)
+            stdin.write(json.dumps(job) + "\n")
+            stdin.flush()
+            for line in stdout:
+                record = json.loads(line)
+                if "refused" in record:
+                    raise InvalidInput(record["refused"])
+                progress(Event(**record))
+            exit_code = process.wait()
+        finally:
+            process.kill()
+    if exit_code:
+        raise ConnectionError(
+            "the training ended, most likely since another host is gone: see what JAX "
+            "says above"
+        )
+
+
+def main() -> None:
+    """Trains as the process beside; what to do comes in a line of JSON on stdin.
+
+    Tells of it in lines of JSON on stdout: the fields of an event, or `refused`.
+    """
+    job = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_program, daemon=True).start()
+    # What native code prints is no JSON.
+    lines = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+
+    def progress(event: Event) -> None:
+        lines.write(json.dumps(dataclasses.asdict(event)) + "\n")
 
     try:
-        jax.distributed.initialize(
-            address,
-            count,
-            index,
-            initialization_timeout=_MEETING_SECONDS,
-            heartbeat_timeout_seconds=_HEARTBEAT_SECONDS,
-        )
-    except RuntimeError as error:
-        if _TIMED_OUT in str(error):
-            raise ConnectionError(_NOT_ALL_CAME) from error
-        raise InvalidInput(
-            "`coordinator_address` must be a free port of the first host. Received: "
-            f"coordinator_address={address} ({first_line(error)})"
-        ) from error
-    if jax.local_device_count() * count != jax.device_count():
-        raise InvalidInput(
-            f"all hosts must have equally many devices: host {index} has "
-            f"{jax.local_device_count()} of {jax.device_count()} on {count} hosts"
-        )
-    return Hosts(count, index, jax.device_count())
+        _train_share(job, progress)
+    except InvalidInput as error:
+        lines.write(json.dumps({"refused": str(error)}) + "\n")
+        exit_code = 1
+    except Exception:
+        traceback.print_exc()
+        exit_code = 1
+    else:
+        return
+    # At once: an orderly end waits for the other hosts, which wait for this one.
+    sys.stderr.flush()
+    os._exit(exit_code)
 
 
-def explain_loss(error: Exception) -> str | None:
-    """Returns in a line that a host is gone; None for any other exception."""
-    match = _FAILURE.match(str(error))
-    if match and _ELSEWHERE.search(str(error)):
-        return _gone(match[2].strip())
-    return None
+def _train_share(job: dict, progress: Progress) -> None:
+    """Trains on this host's share of the photos, from what the first has written."""
+    from landmarks_tf.training import distribution
+    from landmarks_tf.training import stages
+    from landmarks_tf.training.fit import Job
+
+    host = Host(**job["host"])
+    values = job["config"].items()
+    lists = {name: tuple(value) for name, value in values if isinstance(value, list)}
+    config = TrainConfig(**job["config"] | lists)
+    output_dir = Path(job["places"]["output_dir"])
+    hosts = distribution.meet(
+        host.coordinator_address, host.process_count, host.process_index
+    )
+    _require_divided(config, hosts.num_devices, "devices of all hosts")
+    run = Run(unfinished_dir(output_dir))
+    wanted = "a folder that all hosts see, with the run that the first host began"
+    require(run.path.is_dir(), "output_dir", wanted, output_dir)
+    flagfile.compare_flags(run.path / FLAGS, config, **job["places"])
+    # The first host has read the photos; each reads its share while it trains.
+    photos = split_file.load_split(
+        run.path / SPLIT, run.class_names, Path(job["data_dir"]), reads_photos=False
+    )
+    report = progress if hosts.is_first else ignore
+    stages.fit_share(Job(run, photos, config, progress=report), hosts)
 
 
-def explain_end(notes: str) -> str | None:
-    """Returns why JAX ended a process, from what it wrote; None if it did not."""
-    match = _FATAL.search(notes)
-    if not match:
-        return None
-    if match[1].startswith(_TIMED_OUT) and _MEETING_CALL in notes[match.end() :]:
-        return _NOT_ALL_CAME
-    return _gone(match[1].strip().rstrip(":"))
+def _end_with_program() -> None:
+    """Ends this process when the program beside it is gone, however that was ended."""
+    os.read(sys.stdin.fileno(), 1)  # no object's lock to be held when Python ends
+    os._exit(1)
 
 
-def _gone(reason: str) -> str:
-    return f"another host is gone ({reason})"
+def _require_divided(config: TrainConfig, number: int, what: str) -> None:
+    wanted = f"a multiple of the {number} {what}"
+    is_divided = config.batch_size % number == 0
+    require(is_divided, "batch_size", wanted, config.batch_size)
+
+
+if __name__ == "__main__":
+    main()

@@ -235,7 +235,7 @@ def test_every_one_of_fifty_planted_problems_is_found_and_no_other(planted, tmp_
         ([], "error: flag --data_dir=None: Flag --data_dir must have a value"),
         (
             ["--data_dir=tests", "--output_dir=tests/report"],
-            "error: `output_dir` must lie outside the photos. ",
+            "error: `output_dir` must be outside the photos. ",
         ),
         (["--data_dir=nowhere"], "error: no such folder: `data_dir`=nowhere\n"),
         (["--max_pixels=0"], "error: flag --max_pixels=0: "),

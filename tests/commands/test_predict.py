@@ -17,6 +17,7 @@ from conftest import run_script
 from PIL import Image
 
 from landmarks_tf.data.photo import load_images
+from landmarks_tf.inference import output
 from landmarks_tf.inference.prediction import Prediction
 
 TFLITE = "model_float32.tflite"
@@ -203,17 +204,17 @@ def test_refuses_what_cannot_be_done(run_dir, arguments, message):
     assert result.stderr.count("\n") == 1 and result.stdout == ""
 
 
-def test_a_table_cuts_paths_first_then_names(import_script, monkeypatch, capsys):
+def test_a_table_cuts_paths_first_then_names(monkeypatch):
     """In a terminal of 40 columns; a real one: the table that fits the terminal."""
-    answering = import_script("answering")
+    file = io.StringIO()
     monkeypatch.setenv("COLUMNS", "40")
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(file, "isatty", lambda: True, raising=False)
     names = ["a landmark whose name is long", "tower"]
     photos = ["folder/of/many/photos/001.jpg", "b.jpg"]
-    write = answering.make_writer("table", photos, names, 2)
+    write = output.make_writer("table", photos, names, 2, file)
     write(photos[0], Prediction([(n, n, 0.5) for n in names], is_known=True))
     write(photos[1], Prediction([("tower", "tower", 0.25)], is_known=False))
-    lines = capsys.readouterr().out.splitlines()
+    lines = file.getvalue().splitlines()
     assert max(map(len, lines)) <= 40
     assert lines[1].startswith("…") and lines[1].endswith("50.0%")
     assert "no known" in lines[3] and lines[4].endswith("25.0%")

@@ -4,6 +4,7 @@ import pytest
 
 from landmarks_tf.data.photo_set import Photo
 from landmarks_tf.data.photo_set import PhotoSet
+from landmarks_tf.data.photo_set import find_photos
 from landmarks_tf.data.photo_set import list_data_dir
 from landmarks_tf.data.photo_set import load_evaluation_photos
 from landmarks_tf.data.photo_set import load_photos
@@ -174,3 +175,33 @@ def test_draws_as_many_photos_of_each_class_as_can_be(tmp_path):
     assert draw(2) == ["0.a/0.jpg", "1.b/0.jpg"]
     assert draw(5) == ["0.a/0.jpg", "1.b/0.jpg", "2.c/0.jpg", "0.a/1.jpg", "2.c/1.jpg"]
     assert len(draw(100)) == 6
+
+
+def test_hidden_files_and_folders_are_no_photos(tmp_path):
+    (tmp_path / "album.jpg").mkdir()
+    for name in ("._a.jpg", "a.jpg", "notes.txt", "album.jpg/B.PNG"):
+        (tmp_path / name).write_text("")
+    found = find_photos([str(tmp_path)])
+    assert [path.name for path in found] == ["a.jpg", "B.PNG"]
+
+
+def test_a_pattern_is_all_that_fits_it(tmp_path):
+    for name in ("1/a.jpg", "1/b.txt", "2/c.jpg", "[odd].jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+
+    def find(pattern):
+        return [path.name for path in find_photos([tmp_path / pattern])]
+
+    assert find("*/*") == ["a.jpg", "b.txt", "c.jpg"]
+    assert find("**/c*") == ["c.jpg"]
+    assert find("[12]") == ["a.jpg", "c.jpg"]
+    assert find("**") == ["a.jpg", "c.jpg", "[odd].jpg", "b.txt"]
+    assert find("[odd].jpg") == ["[odd].jpg"]
+    with pytest.raises(InvalidInput, match="^no file or folder fits .*3/"):
+        find("3/*")
+
+
+def test_refuses_an_empty_folder(tmp_path):
+    with pytest.raises(InvalidInput, match="^no photos in the folder "):
+        find_photos([str(tmp_path)])

@@ -28,8 +28,11 @@ def written(tmp_path):
         splits[name] = (Photo(f"{name}/a/1.jpg", 0),)
     photos = PhotoSet(tmp_path / "data", ("a",), splits)
     path = tmp_path / "split.json"
-    write_split(path, photos, hash_photos(photos), {"train/a/2.jpg": "empty file"})
-    return path, photos
+    hashed = replace(
+        photos, hashes=hash_photos(photos), skipped={"train/a/2.jpg": "empty file"}
+    )
+    write_split(path, hashed)
+    return path, hashed
 
 
 def test_split_is_read_as_written(written):

@@ -3,15 +3,15 @@ import pytest
 
 from landmarks_tf.evaluation.metrics import calibration_bins
 from landmarks_tf.evaluation.metrics import calibration_error
-from landmarks_tf.evaluation.metrics import compare_answers
+from landmarks_tf.evaluation.metrics import compare_predictions
 from landmarks_tf.evaluation.metrics import confused_pairs
 from landmarks_tf.evaluation.metrics import confusion_matrix
-from landmarks_tf.evaluation.metrics import describe_metrics
 from landmarks_tf.evaluation.metrics import evaluate_probabilities
 from landmarks_tf.evaluation.metrics import order_by_confusion
 from landmarks_tf.evaluation.metrics import rank_by_confidence
 from landmarks_tf.evaluation.metrics import true_class_ranks
 from landmarks_tf.evaluation.metrics import wilson_interval
+from landmarks_tf.records import ClassMetrics
 
 NAMES = ("a", "b", "c", "d", "e", "f")
 
@@ -26,19 +26,19 @@ def test_metrics_of_a_small_case_by_hand():
         ]
     )
     metrics = evaluate_probabilities(probabilities, [0, 2, 4, 5], NAMES)
-    assert metrics["num_images"] == 4
-    assert (metrics["top1"], metrics["top3"], metrics["top5"]) == (0.25, 0.5, 0.75)
+    assert metrics.num_images == 4
+    assert (metrics.top1, metrics.top3, metrics.top5) == (0.25, 0.5, 0.75)
     loss = -np.log([0.7, 0.2, 0.07, 0.03]).mean()
-    assert metrics["loss"] == pytest.approx(loss)
-    assert metrics["per_class"]["a"] == {"num_images": 1, "accuracy": 1.0}
-    assert metrics["per_class"]["b"] == {"num_images": 0, "accuracy": None}
+    assert metrics.loss == pytest.approx(loss)
+    assert metrics.per_class["a"] == ClassMetrics(1, 1.0)
+    assert metrics.per_class["b"] == ClassMetrics(0, None)
 
 
 def test_equal_probabilities_are_not_right_everywhere():
     uniform = np.full((6, 6), 1 / 6)
     metrics = evaluate_probabilities(uniform, range(6), NAMES)
-    assert metrics["top1"] == pytest.approx(1 / 6)
-    assert metrics["top3"] == pytest.approx(3 / 6)
+    assert metrics.top1 == pytest.approx(1 / 6)
+    assert metrics.top3 == pytest.approx(3 / 6)
 
 
 def test_rank_agrees_with_argmax():
@@ -78,7 +78,7 @@ def test_wilson_interval_gives_published_values(successes, trials, low, high):
 
 def test_description_is_one_line_with_the_interval():
     metrics = evaluate_probabilities(np.eye(6), range(6), NAMES)
-    assert describe_metrics(metrics) == (
+    assert str(metrics) == (
         "top-1 100.0% (95 % interval 61.0% to 100.0%), top-3 100.0%, top-5 100.0%, "
         "loss 0.000, 6 photos"
     )
@@ -98,13 +98,11 @@ def test_description_is_one_line_with_the_interval():
 def test_mcnemar_is_exact(only_first, only_second, p_value):
     first = np.array([True] * only_first + [False] * only_second + [True, False] * 4)
     second = np.array([False] * only_first + [True] * only_second + [True, False] * 4)
-    result = compare_answers(first, second)
-    assert result == {
-        "num_images": only_first + only_second + 8,
-        "only_first": only_first,
-        "only_second": only_second,
-        "p_value": pytest.approx(p_value),
-    }
+    result = compare_predictions(first, second)
+    num_images = only_first + only_second + 8
+    assert (result.num_images, result.only_first) == (num_images, only_first)
+    assert result.only_second == only_second
+    assert result.p_value == pytest.approx(p_value)
 
 
 def test_calibration_error_by_hand():

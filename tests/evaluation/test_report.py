@@ -31,7 +31,7 @@ def found():
         )
         for index in range(2)
     ]
-    return report.Evaluation(
+    return report.Content(
         run_name="<mobile>",
         day=date(2026, 3, 4),
         photos="its own test photos, of <here>",
@@ -89,7 +89,7 @@ def test_the_headline_has_the_figures(found):
     low, high = wilson_interval(6, 9)
     assert f"66.7%top-1 accuracy (95 % interval {low:.1%} to {high:.1%})" in text
     assert "9photos of 5 landmarks" in text
-    assert f"{found.metrics['calibration_error']:.3f}calibration error" in text
+    assert f"{found.metrics.calibration_error:.3f}calibration error" in text
 
 
 def test_the_worst_landmark_comes_first_and_confused_ones_side_by_side(found):

@@ -3,13 +3,21 @@ import json
 
 import pytest
 
-from landmarks_tf import run_folder
+from landmarks_tf.config import ExportConfig
 from landmarks_tf.export import model_card
+from landmarks_tf.records import Calibration
+from landmarks_tf.records import CalibrationErrors
+from landmarks_tf.records import ClassMetrics
+from landmarks_tf.records import Metrics
+from landmarks_tf.records import Threshold
+from landmarks_tf.run import Run
 
 
 @pytest.fixture
 def run(tmp_path):
-    (tmp_path / "labels.txt").write_text("a\nb\n")
+    path = tmp_path / "petra"
+    path.mkdir()
+    (path / "labels.txt").write_text("a\nb\n")
     record = {
         "data_dir": "photos",
         "train": {"a/1.jpg": "0", "b/2.jpg": "1"},
@@ -17,14 +25,18 @@ def run(tmp_path):
         "test": {"a/4.jpg": "3"},
         "skipped": {},
     }
-    (tmp_path / "split.json").write_text(json.dumps(record))
-    return tmp_path
+    (path / "split.json").write_text(json.dumps(record))
+    return Run(path)
 
 
 def build(run, milliseconds=None):
-    return model_card.build_card(
-        run, "petra", milliseconds or {}, 20, "A. Founder", "MIT"
-    )
+    config = ExportConfig(author="A. Founder", licence="MIT")
+    return model_card.build_card(run, config, milliseconds or {})
+
+
+def make_metrics(top1, per_class):
+    interval = (top1 - 0.1, top1 + 0.05)
+    return Metrics(4, top1, interval, 1.0, 1.0, 0.1, 0.01, per_class)
 
 
 def test_what_is_not_known_is_said_to_be(run):
@@ -41,34 +53,19 @@ def test_what_is_not_known_is_said_to_be(run):
 
 
 def test_figures_are_filled_in_and_a_refused_file_is_named(run):
-    run_folder.write_metrics(
-        run,
-        test={
-            "top1": 0.9,
-            "top1_interval": [0.8, 0.95],
-            "top5": 1.0,
-            "per_class": {
-                "a": {"num_images": 4, "accuracy": 0.75},
-                "b": {"num_images": 0, "accuracy": None},
-            },
-        },
-        calibration={
-            "temperature": 0.5,
-            "test": {"error_before": 0.2, "error_after": 0.01},
-        },
-        threshold={
-            "value": 0.4,
-            "known_accepted": 0.95,
-            "unknown_accepted": 0.05,
-            "outliers": 150,
-        },
+    run.write_metrics(
+        test=make_metrics(
+            0.9, {"a": ClassMetrics(4, 0.75), "b": ClassMetrics(0, None)}
+        ),
+        calibration=Calibration(0.5, test=CalibrationErrors(0.2, 0.01)),
+        threshold=Threshold(
+            0.4, known_accepted=0.95, unknown_accepted=0.05, outliers=150
+        ),
     )
     found = {"num_photos": 9, "top1": 0.8, "max_difference": 0.002}
     record = {"faults": [], "agreement": 1.0, "entrances": {"image": found}}
-    (run / "model_float32.tflite").write_bytes(bytes(2_500_000))
-    run_folder.write_parity(
-        run, float32=record, int8=record | {"faults": ["far", "away"]}
-    )
+    (run.path / "model_float32.tflite").write_bytes(bytes(2_500_000))
+    run.write_parity(float32=record, int8=record | {"faults": ["far", "away"]})
     card = build(run, {"float32": 12.34})
     assert "90.0% (95 % interval 80.0% to\n95.0%)" in card
     assert "Least often right: a (75% of 4)." in card
@@ -82,18 +79,10 @@ def test_figures_are_filled_in_and_a_refused_file_is_named(run):
 
 def test_names_are_text_in_the_card(run):
     name = "<img src=x onerror=alert(1)>|[Mary's](javascript:x)*b*"
-    run_folder.write_metrics(
-        run,
-        test={
-            "top1": 0.5,
-            "top1_interval": [0.4, 0.6],
-            "top5": 0.5,
-            "per_class": {name: {"num_images": 4, "accuracy": 0.5}},
-        },
-    )
+    run.write_metrics(test=make_metrics(0.5, {name: ClassMetrics(4, 0.5)}))
     fault = {"faults": [f"differs: {name}"], "agreement": 0.0, "entrances": {}}
-    run_folder.write_parity(run, float16=fault)
-    card = model_card.build_card(run, "<run>", {}, 20, name, name)
+    run.write_parity(float16=fault)
+    card = model_card.build_card(run, ExportConfig(author=name, licence=name), {})
     assert html.unescape(card).count(name) == 4
     assert not set("<>[]*") & set(card)
     row = next(line for line in card.splitlines() if "float16" in line)

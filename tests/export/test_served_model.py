@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from landmarks_tf.data.photo import load_images
-from landmarks_tf.export.served_model import ServedModel
+from landmarks_tf.export.verify import ServedModel
 from landmarks_tf.inference.classifier import load_classifier
 
 
@@ -21,11 +21,13 @@ def files(colored_dir):
 def test_both_entrances_answer_as_the_model_does(served, files, run_dir):
     classifier = load_classifier(run_dir)
     expected = classifier.predict(load_images(files, classifier.image_size))
-    np.testing.assert_allclose(served.answer_files(files), expected, atol=1e-5)
-    np.testing.assert_allclose(served.answer_images(files), expected, atol=1e-5)
+    np.testing.assert_allclose(served.predict_bytes(files), expected, atol=1e-5)
+    np.testing.assert_allclose(served.predict_images(files), expected, atol=1e-5)
 
 
 def test_what_the_server_does_not_name_is_not_a_number(run_dir, files):
     names = (run_dir / "labels.txt").read_text().splitlines()
-    answers = ServedModel(run_dir / "saved_model", [*names, "more"]).answer_files(files)
+    answers = ServedModel(run_dir / "saved_model", [*names, "more"]).predict_bytes(
+        files
+    )
     assert np.isnan(answers[:, 3]).all() and not np.isnan(answers[:, :3]).any()

@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from landmarks_tf.data.photo import unreadable_reason
+from landmarks_tf.data.photo_set import find_photos
 from landmarks_tf.errors import InvalidInput
-from landmarks_tf.inference import photo_input
 from landmarks_tf.inference.classifier import load_classifier
 
 pytest.importorskip("apache_beam", reason='needs pip install -e ".[beam]"')
@@ -63,7 +63,7 @@ def test_records_are_those_of_the_classifier(run_dir, colored_dir, tmp_path, at)
     assert classifier.threshold > 0
     assert read_lines(tags, "tags") == [
         classifier.predict_landmarks(path, 2).to_record(at(path))
-        for path in photo_input.find_photos([colored_dir / "test"])
+        for path in find_photos([colored_dir / "test"])
     ]
 
 

@@ -9,8 +9,8 @@ from PIL import Image
 
 import landmarks_tf
 from landmarks_tf.data.photo import load_images
+from landmarks_tf.data.photo_set import find_photos
 from landmarks_tf.errors import InvalidInput
-from landmarks_tf.inference import photo_input
 from landmarks_tf.inference.classifier import Classifier
 from landmarks_tf.inference.classifier import load_classifier
 
@@ -171,7 +171,7 @@ def test_photos_in_order_with_the_unreadable_ones_named(
 ):
     bad = tmp_path / "bad.jpg"
     bad.write_text("not a photo")
-    photos = photo_input.find_photos([colored_dir / "test"])
+    photos = find_photos([colored_dir / "test"])
     assert len(photos) == 15
     paths = [bad, *photos, bad]
     classifier = load_classifier(run_dir / name)
@@ -192,7 +192,7 @@ def test_no_photos_have_no_answers(run_dir):
 
 
 def test_answers_can_be_left_half_way(run_dir, colored_dir):
-    photos = photo_input.find_photos([colored_dir / "test"])
+    photos = find_photos([colored_dir / "test"])
     classifier = load_classifier(run_dir / "model_float32.tflite")
     answers = classifier.predict_photos(photos)
     assert next(answers)[0] == photos[0]
@@ -203,7 +203,7 @@ def test_answers_can_be_left_half_way(run_dir, colored_dir):
 
 def test_threads_share_a_tflite_file(run_dir, colored_dir):
     classifier = load_classifier(run_dir / "model_float32.tflite")
-    photos = photo_input.find_photos([colored_dir / "test"]) * 20
+    photos = find_photos([colored_dir / "test"]) * 20
     images = [load_images(photo, 64) for photo in photos]
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(classifier.predict, images))

@@ -89,33 +89,3 @@ def test_what_is_no_photo_is_refused_by_its_kind(tmp_path):
     with open(ours, "rb") as pipe:
         with pytest.raises(InvalidInput, match=": not a photo "):
             photo_input.open_photo(pipe)
-
-
-def test_hidden_files_and_folders_are_no_photos(tmp_path):
-    (tmp_path / "album.jpg").mkdir()
-    for name in ("._a.jpg", "a.jpg", "notes.txt", "album.jpg/B.PNG"):
-        (tmp_path / name).write_text("")
-    found = photo_input.find_photos([str(tmp_path)])
-    assert [path.name for path in found] == ["a.jpg", "B.PNG"]
-
-
-def test_a_pattern_is_all_that_fits_it(tmp_path):
-    for name in ("1/a.jpg", "1/b.txt", "2/c.jpg", "[odd].jpg"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("")
-
-    def find(pattern):
-        return [path.name for path in photo_input.find_photos([tmp_path / pattern])]
-
-    assert find("*/*") == ["a.jpg", "b.txt", "c.jpg"]
-    assert find("**/c*") == ["c.jpg"]
-    assert find("[12]") == ["a.jpg", "c.jpg"]
-    assert find("**") == ["a.jpg", "c.jpg", "[odd].jpg", "b.txt"]
-    assert find("[odd].jpg") == ["[odd].jpg"]
-    with pytest.raises(InvalidInput, match="^no file or folder fits .*3/"):
-        find("3/*")
-
-
-def test_refuses_an_empty_folder(tmp_path):
-    with pytest.raises(InvalidInput, match="^no photos in the folder "):
-        photo_input.find_photos([str(tmp_path)])

@@ -12,11 +12,12 @@ from landmarks_tf.data import pipeline
 from landmarks_tf.data.photo_set import load_evaluation_photos
 from landmarks_tf.data.photo_set import load_photos
 from landmarks_tf.errors import InvalidInput
+from landmarks_tf.records import Training
 from landmarks_tf.training import fit
 from landmarks_tf.training.checkpoint import CheckpointKeeper
-from landmarks_tf.training.checkpoint import Progress
+from landmarks_tf.training.checkpoint import TrainingState
 from landmarks_tf.training.checkpoint import find_checkpoint
-from landmarks_tf.training.checkpoint import load_progress
+from landmarks_tf.training.checkpoint import load_state
 from landmarks_tf.training.checkpoint import restore
 
 OPTIONS = TrainConfig(
@@ -64,22 +65,22 @@ def build():
 
 
 def train(photos, folder, options=OPTIONS):
-    progress = fit.train_model(
+    stage = fit.Stage(
         build,
         options,
         lambda epoch: pipeline.make_training_dataset(photos, options, epoch),
         pipeline.make_dataset(photos, "validation", options.image_size, 4),
         folder,
-        verbose=0,
     )
-    return fit.load_best_model(build, folder), progress
+    state = fit.train_model(stage)
+    return fit.load_best_model(build, folder), state
 
 
 def kill_in_epoch(monkeypatch, number):
     """Makes the next training die in the middle of an epoch, counted from 1."""
 
     def on_train_batch_begin(self, batch, logs=None):
-        if self.progress.num_epochs == number - 1 and batch == 1:
+        if self.state.num_epochs == number - 1 and batch == 1:
             raise Killed
 
     monkeypatch.setattr(
@@ -99,7 +100,7 @@ def test_a_killed_run_resumes_to_the_same_weights_and_history(
     with pytest.raises(Killed):
         train(photos, killed, STRONG)
     monkeypatch.undo()
-    assert load_progress(killed).num_epochs == 2
+    assert load_state(killed).num_epochs == 2
     resumed, resumed_progress = train(photos, killed, STRONG)
     assert resumed_progress.history == progress.history
     for old, new in zip(model.weights, resumed.weights):
@@ -139,7 +140,7 @@ class FullDisk:
 
 def begin_epochs(folder, model):
     early_stopping = keras.callbacks.EarlyStopping("val_accuracy", mode="max")
-    progress = load_progress(folder)
+    progress = load_state(folder)
     keeper = CheckpointKeeper(folder, progress, early_stopping, 9)
     for callback in (early_stopping, keeper):
         callback.set_model(model)
@@ -148,7 +149,7 @@ def begin_epochs(folder, model):
 
 
 def end_epoch(keeper):
-    epoch = keeper.progress.num_epochs
+    epoch = keeper.state.num_epochs
     keeper.on_epoch_begin(epoch)
     names = "loss", "accuracy", "val_loss", "val_accuracy"
     keeper.on_epoch_end(epoch, dict.fromkeys(names, epoch / 10))
@@ -183,9 +184,9 @@ def test_a_disk_that_is_full_costs_no_checkpoint(tmp_path):
         best = fit.load_best_model(lambda: keras.models.clone_model(model), folder)
         np.testing.assert_array_equal(best.get_weights()[0], weights[0])
         keeper = begin_epochs(folder, model)
-        assert keeper.progress.num_epochs == 1
+        assert keeper.state.num_epochs == 1
         end_epoch(keeper)
-        assert load_progress(folder).num_epochs == 2
+        assert load_state(folder).num_epochs == 2
 
 
 def test_a_run_killed_while_writing_a_checkpoint_keeps_the_one_before(
@@ -204,7 +205,7 @@ def test_a_run_killed_while_writing_a_checkpoint_keeps_the_one_before(
         train(photos, tmp_path)
     monkeypatch.undo()
     assert (tmp_path / "unfinished").exists()
-    assert load_progress(tmp_path).num_epochs == 1
+    assert load_state(tmp_path).num_epochs == 1
     assert train(photos, tmp_path)[1].num_epochs == OPTIONS.epochs
 
 
@@ -225,7 +226,7 @@ def run_of(accuracies, folder, patience=3, epochs=20, loss=1.0):
     early_stopping = keras.callbacks.EarlyStopping(
         "val_accuracy", mode="max", patience=patience
     )
-    progress = load_progress(folder)
+    progress = load_state(folder)
     keeper = CheckpointKeeper(folder, progress, early_stopping, epochs)
     callbacks = keras.callbacks.CallbackList([early_stopping, keeper], model=model)
     model.stop_training = False
@@ -237,7 +238,7 @@ def run_of(accuracies, folder, patience=3, epochs=20, loss=1.0):
         callbacks.on_epoch_end(epoch, logs | {"val_accuracy": accuracies[epoch]})
         if model.stop_training:
             break
-    return keeper.progress
+    return keeper.state
 
 
 def test_early_stopping_counts_on_through_a_resume(tmp_path):
@@ -269,14 +270,14 @@ def test_of_equal_accuracies_the_lower_loss_is_best():
         {"val_accuracy": 0.9, "val_loss": 0.4},
         {"val_accuracy": 0.9, "val_loss": 0.4},
     ]
-    assert Progress(tuple(rows)).best_epoch == 2
+    assert TrainingState(tuple(rows)).best_epoch == 2
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_with_a_reason(tmp_path):
     run_of([0.5], tmp_path)
     with pytest.raises(InvalidInput, match="not finite in epoch 2: lower"):
         run_of([0.5, 0.5], tmp_path, loss=float("nan"))
-    assert load_progress(tmp_path).num_epochs == 1
+    assert load_state(tmp_path).num_epochs == 1
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
@@ -309,19 +310,29 @@ def test_the_model_written_is_the_one_that_was_validated(tmp_path):
     )
 
 
-def test_history_is_a_table_with_a_row_an_epoch(tmp_path):
-    rows = [{"loss": 0.5, "val_loss": 0.25}, {"loss": 0.125, "val_loss": 1.0}]
-    fit.write_history(tmp_path / "history.csv", rows)
-    assert (tmp_path / "history.csv").read_text() == (
-        "epoch,loss,val_loss\n1,0.5,0.25\n2,0.125,1.0\n"
+def test_training_tells_its_speed():
+    state = TrainingState(({"val_accuracy": 1, "val_loss": 0},) * 3, True, 6.0)
+    assert fit.describe_training(state, 100) == Training(3, 1, 6.0, 50.0)
+
+
+def test_steps_epochs_and_callbacks_are_told(photos, tmp_path):
+    events, epochs = [], []
+    stage = fit.Stage(
+        build,
+        dataclasses.replace(OPTIONS, epochs=2),
+        lambda epoch: pipeline.make_training_dataset(
+            photos, dataclasses.replace(OPTIONS, epochs=2), epoch
+        ),
+        pipeline.make_dataset(photos, "validation", OPTIONS.image_size, 4),
+        tmp_path,
     )
-
-
-def test_progress_tells_its_speed():
-    progress = Progress(({"val_accuracy": 1, "val_loss": 0},) * 3, True, 6.0)
-    assert fit.describe_progress(progress, 100) == {
-        "epochs": 3,
-        "best_epoch": 1,
-        "seconds": 6.0,
-        "images_per_second": 50.0,
-    }
+    note = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: epochs.append(epoch)
+    )
+    fit.train_model(stage, [note], events.append)
+    assert epochs == [0, 1]
+    steps = [event for event in events if event.total]
+    assert [event.done for event in steps] == [*range(1, steps[0].total + 1)] * 2
+    lines = [event.text for event in events if not event.total]
+    assert [line.partition(":")[0] for line in lines] == ["Epoch 1/2", "Epoch 2/2"]
+    assert "val_accuracy" in lines[0] and lines[1].endswith("0.0 min left")

@@ -1,19 +1,16 @@
-"""Which photos a report shows, and how it asks. The rest is in test_scripts."""
+"""Which photos a report shows, and how it asks. The rest is in test_train."""
 
 import keras
 import numpy as np
 import pytest
-from absl.testing import flagsaver
 
 from landmarks_tf.data.photo_set import load_evaluation_photos
+from landmarks_tf.evaluation import report
 from landmarks_tf.evaluation import robustness
+from landmarks_tf.evaluation.evaluate import EvaluationConfig
+from landmarks_tf.evaluation.metrics import evaluate_probabilities
 
 NAMES = ("0.red", "1.green", "2.blue")
-
-
-@pytest.fixture
-def reporting(import_script):
-    return import_script("reporting")
 
 
 @pytest.fixture
@@ -36,13 +33,19 @@ def color_model(branches):
     return model
 
 
+def evaluated(model, photos):
+    probabilities = np.tile([0.1, 0.6, 0.3], (15, 1))
+    labels = photos.labels("test")
+    metrics = evaluate_probabilities(probabilities, labels, NAMES)
+    return report.Evaluated(model, photos, probabilities, metrics)
+
+
 @pytest.mark.parametrize("branches", [False, True])
 def test_photos_are_shown_with_their_answers_and_where_a_network_looks_if_it_can(
-    reporting, photos, branches
+    photos, branches
 ):
-    probabilities = np.tile([0.1, 0.6, 0.3], (15, 1))
-    (first, none), note = reporting.show_photos(
-        color_model(branches), photos, probabilities, ([14, 0], [])
+    (first, none), note = report.show_photos(
+        evaluated(color_model(branches), photos), ([14, 0], [])
     )
     assert none == []
     assert [photo.path for photo in first] == [
@@ -59,19 +62,17 @@ def test_photos_are_shown_with_their_answers_and_where_a_network_looks_if_it_can
     assert bool(note) == branches
 
 
-def test_as_many_photos_as_wanted_are_asked_a_batch_at_a_time(
-    reporting, photos, monkeypatch
-):
+def test_as_many_photos_as_wanted_are_asked_a_batch_at_a_time(photos, monkeypatch):
     model, sizes = color_model(False), []
     predict = model.predict_on_batch
     monkeypatch.setattr(
         model, "predict_on_batch", lambda x: sizes.append(len(x)) or predict(x)
     )
-    with flagsaver.flagsaver(condition_photos=4):
-        results = reporting.ask_under_conditions(model, photos, 8)
+    asked = EvaluationConfig(condition_photos=4)
+    results = report.predict_under_conditions(evaluated(model, photos), asked)
     assert [result.name for result in results] == list(robustness.CONDITIONS)
     assert sizes == [8, 2] * 4
     # Of each colour the first, then a second red; it knows all, however turned.
     assert [result.num_right for result in results] == [4] * 10
-    with flagsaver.flagsaver(condition_photos=0):
-        assert reporting.ask_under_conditions(model, photos, 8) == []
+    none = EvaluationConfig(condition_photos=0)
+    assert report.predict_under_conditions(evaluated(model, photos), none) == []

@@ -1,4 +1,4 @@
-"""Writing answers: a table for people, a record a photo for programs, pictures."""
+"""Predictions as text: a table for people, a record a photo for programs; pictures."""
 
 import csv
 import json
@@ -8,9 +8,10 @@ import unicodedata
 from collections.abc import Callable
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
-from landmarks_tf import run_folder
 from landmarks_tf.errors import InvalidInput
+from landmarks_tf.files import replacing
 from landmarks_tf.inference.classifier import Classifier
 from landmarks_tf.inference.photo_input import Photo
 from landmarks_tf.inference.prediction import Prediction
@@ -25,67 +26,74 @@ _MAX_STEM = 50
 _MIN_PHOTO_WIDTH = 16
 _MIN_NAME_WIDTH = 8
 
-Answer = Prediction | InvalidInput
-Writer = Callable[[str, Answer], None]
+Outcome = Prediction | InvalidInput
+Writer = Callable[[str, Outcome], None]
 
 
 def make_writer(
-    form: str, photos: Sequence[str], names: Sequence[str], k: int
+    form: str, photos: Sequence[str], names: Sequence[str], k: int, file: IO[str]
 ) -> Writer:
-    """Returns the function that prints the answer for one photo.
+    """Returns the function that writes the prediction for one photo.
 
     Args:
         form: "table", "json" or "csv".
-        photos: what each photo is called, of all that will be answered.
+        photos: what each photo is called, of all that will be predicted.
         names: of all landmarks.
         k: landmarks to name of each.
+        file: to write into.
     """
     if form == "json":
-        return _write_json
+        return _make_json_writer(file)
     if form == "csv":
-        return _make_csv_writer(min(k, len(names)))
-    return _make_table_writer(photos, names)
+        return _make_csv_writer(min(k, len(names)), file)
+    return _make_table_writer(photos, names, file)
 
 
-def to_record(photo: str, answer: Answer) -> dict:
-    """Returns what programs read of a photo: its landmarks, or why it has none."""
-    if isinstance(answer, InvalidInput):
-        return {"photo": photo, "error": str(answer)}
-    return answer.to_record(photo)
+def to_record(photo: str, outcome: Outcome) -> dict:
+    """Returns what programs read of a photo: its landmarks, or why there are none."""
+    if isinstance(outcome, InvalidInput):
+        return {"photo": photo, "error": str(outcome)}
+    return outcome.to_record(photo)
 
 
-def _write_json(photo: str, answer: Answer) -> None:
-    print(json.dumps(to_record(photo, answer)), flush=True)
+def _make_json_writer(file: IO[str]) -> Writer:
+    def write(photo: str, outcome: Outcome) -> None:
+        file.write(json.dumps(to_record(photo, outcome)) + "\n")
+        file.flush()
+
+    return write
 
 
-def _make_csv_writer(k: int) -> Writer:
+def _make_csv_writer(k: int, file: IO[str]) -> Writer:
     numbered = [
         f"{field}_{rank}"
         for rank in range(1, k + 1)
         for field in ("name", "class_name", _PROBABILITY)
     ]
     rows = csv.DictWriter(
-        sys.stdout,
+        file,
         ["photo", "is_known", *numbered, "error"],
         lineterminator="\n",
     )
     rows.writeheader()
 
-    def write(photo: str, answer: Answer) -> None:
-        record = to_record(photo, answer)
+    def write(photo: str, outcome: Outcome) -> None:
+        record = to_record(photo, outcome)
         for rank, landmark in enumerate(record.pop("landmarks", []), start=1):
             landmark[_PROBABILITY] = f"{landmark[_PROBABILITY]:.6f}"
             record |= {f"{field}_{rank}": text for field, text in landmark.items()}
         if "is_known" in record:
             record["is_known"] = str(record["is_known"]).lower()
         rows.writerow(record)
-        sys.stdout.flush()
+        file.flush()
 
     return write
 
 
-def _make_table_writer(photos: Sequence[str], names: Sequence[str]) -> Writer:
-    total = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+def _make_table_writer(
+    photos: Sequence[str], names: Sequence[str], file: IO[str]
+) -> Writer:
+    total = shutil.get_terminal_size().columns if file.isatty() else sys.maxsize
     photo_width = max((_width(photo) for photo in photos), default=0)
     name_width = max(map(_width, (*names, UNKNOWN)))
     # Names are what was asked for: paths are cut first. Two blanks between columns.
@@ -98,17 +106,19 @@ def _make_table_writer(photos: Sequence[str], names: Sequence[str]) -> Writer:
     def row(photo: str, name: str, last: str) -> None:
         photo = _pad(_cut_start(printable(photo), photo_width), photo_width)
         name = _pad(_cut_end(printable(name), name_width), name_width)
-        print(f"{photo}  {name}  {last:>{len(_PROBABILITY)}}".rstrip(), flush=True)
+        line = f"{photo}  {name}  {last:>{len(_PROBABILITY)}}".rstrip()
+        file.write(f"{line}\n")
+        file.flush()
 
     row("photo", "landmark", _PROBABILITY)
 
-    def write(photo: str, answer: Answer) -> None:
-        if isinstance(answer, InvalidInput):
+    def write(photo: str, outcome: Outcome) -> None:
+        if isinstance(outcome, InvalidInput):
             return  # named on stderr
-        if not answer.is_known:
+        if not outcome.is_known:
             row(photo, UNKNOWN, "most like:")
             photo = ""
-        for name, probability in answer:
+        for name, probability in outcome:
             row(photo, name, f"{probability:.1%}")
             photo = ""
 
@@ -168,5 +178,5 @@ class Overlays:
             name = f"{stem}-{count}"
         self._taken.add(name)
         picture = self._classifier.explain(photo)
-        with run_folder.replacing(self._folder / f"{name}.explained.png") as path:
+        with replacing(self._folder / f"{name}.explained.png") as path:
             picture.save(path)

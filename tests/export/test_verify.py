@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from landmarks_tf.export import parity
-from landmarks_tf.export.parity import Gate
+from landmarks_tf.export import verify
+from landmarks_tf.export.verify import Gate
 
 EXPECTED = np.array(
     [[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.4, 0.3, 0.3], [0.3004, 0.3, 0.3996]]
@@ -11,7 +11,7 @@ LABELS = [0, 1, 1, 2]
 
 
 def compare(answers, expected=EXPECTED):
-    return parity.compare(expected, np.array(answers), LABELS)
+    return verify.compare(expected, np.array(answers), LABELS)
 
 
 def test_a_file_that_answers_the_same_passes():
@@ -31,7 +31,7 @@ def test_a_file_that_answers_the_same_passes():
         "only_file": 0,
         "p_value": 1.0,
     }
-    assert parity.find_faults(found, Gate(1.0, 0.0, 0.0)) == []
+    assert verify.find_faults(found, Gate(1.0, 0.0, 0.0)) == []
 
 
 def test_another_first_answer_is_found_and_named():
@@ -43,8 +43,8 @@ def test_another_first_answer_is_found_and_named():
     assert (found["only_model"], found["only_file"]) == (1, 0)
     assert found["max_difference"] == pytest.approx(0.4)
     assert found["mean_difference"] == pytest.approx(0.8 / 12)
-    assert parity.find_faults(found, Gate(0.75, 0.41, 0.25)) == []
-    assert parity.find_faults(found, Gate(0.99, 0.1, 0.005)) == [
+    assert verify.find_faults(found, Gate(0.75, 0.41, 0.25)) == []
+    assert verify.find_faults(found, Gate(0.99, 0.1, 0.005)) == [
         "1 of 4 first answers differ (0.99 must agree)",
         "probabilities differ by up to 0.4 (at most 0.1)",
         "25.00% fewer are right (at most 0.50%)",
@@ -58,7 +58,7 @@ def test_a_tie_may_fall_either_way(monkeypatch):
     found = compare(answers, expected)
     assert (found["num_ties"], found["agreement"]) == (1, 1.0)
     assert found["differing"] == []
-    monkeypatch.setattr(parity, "TIE_MARGIN", 1e-4)
+    monkeypatch.setattr(verify, "TIE_MARGIN", 1e-4)
     assert compare(answers, expected)["differing"] == [2]
 
 
@@ -77,9 +77,9 @@ def test_better_answers_are_no_fault():
     answers[2] = [0.1, 0.8, 0.1]
     found = compare(answers)
     assert found["top1_difference"] == 0.25
-    assert parity.find_faults(found, Gate(0.7, 1.0, 0.0)) == []
+    assert verify.find_faults(found, Gate(0.7, 1.0, 0.0)) == []
 
 
 def test_a_file_that_answers_no_numbers_is_at_fault():
     found = compare(np.full_like(EXPECTED, np.nan))
-    assert parity.find_faults(found, Gate())
+    assert verify.find_faults(found, Gate())

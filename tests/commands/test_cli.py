@@ -1,17 +1,14 @@
-"""What scripts/command_line.py makes of errors. The rest is in test_scripts."""
+"""What a command makes of errors. The rest is in test_train."""
 
 import pytest
 import tensorflow as tf
 from conftest import TOY_FLAGS
 from conftest import run_script
 
-
-@pytest.fixture
-def system_reason(import_script):
-    return import_script("command_line").system_reason
+from landmarks_tf.commands.cli import system_reason
 
 
-def test_a_file_that_is_gone_in_the_middle_is_a_line(system_reason, tmp_path):
+def test_a_file_that_is_gone_in_the_middle_is_a_line(tmp_path):
     path = tmp_path / "a;b" / "photo.jpg"
     dataset = tf.data.Dataset.from_tensors(str(path)).map(tf.io.read_file)
     with pytest.raises(tf.errors.NotFoundError) as caught:
@@ -20,13 +17,13 @@ def test_a_file_that_is_gone_in_the_middle_is_a_line(system_reason, tmp_path):
     assert system_reason(OSError(28, "No space left", "a.h5")).endswith("left: 'a.h5'")
 
 
-def test_what_is_a_defect_keeps_its_traceback(system_reason):
+def test_what_is_a_defect_keeps_its_traceback():
     shapes = tf.errors.InvalidArgumentError(None, None, "Wrong shapes; Got 3")
     assert system_reason(shapes) == ""
     assert system_reason(ValueError("Wrong; Got 3")) == ""
 
 
-def test_a_gpu_that_is_too_small_is_a_line(system_reason):
+def test_a_gpu_that_is_too_small_is_a_line():
     message = "OOM when allocating tensor with shape[8,800,800,64]"
     error = tf.errors.ResourceExhaustedError(None, None, message)
     assert system_reason(error).startswith("out of memory: lower --batch_size")

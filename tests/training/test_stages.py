@@ -5,15 +5,18 @@ import numpy as np
 import pytest
 from conftest import build_small_backbone
 
-from landmarks_tf import run_folder
 from landmarks_tf.config import TrainConfig
 from landmarks_tf.data import split_file
 from landmarks_tf.data.photo_set import load_photos
 from landmarks_tf.models.surgery import divide_logits
 from landmarks_tf.models.transfer import build_transfer_model
 from landmarks_tf.models.transfer import unfreeze
+from landmarks_tf.run import Run
+from landmarks_tf.run import SPLIT
+from landmarks_tf.training import stages
 from landmarks_tf.training.checkpoint import CheckpointKeeper
-from landmarks_tf.training.checkpoint import Progress
+from landmarks_tf.training.checkpoint import TrainingState
+from landmarks_tf.training.fit import Job
 
 OPTIONS = TrainConfig(
     model="transfer",
@@ -33,7 +36,7 @@ class Killed(BaseException):
 
 @pytest.fixture(autouse=True)
 def small_backbone(monkeypatch):
-    """Spares the minutes that MobileNetV2 takes; test_scripts.py trains it."""
+    """Spares the minutes that MobileNetV2 takes; test_train.py trains it."""
     monkeypatch.setattr(keras.applications, "MobileNetV2", build_small_backbone)
 
 
@@ -47,11 +50,6 @@ def weights_of(model):
 
 
 @pytest.fixture
-def fitting(import_script):
-    return import_script("fitting")
-
-
-@pytest.fixture
 def photos(colored_dir):
     photos = load_photos(colored_dir)
     splits = dict(photos.splits) | {"validation": photos.splits["test"]}
@@ -59,18 +57,21 @@ def photos(colored_dir):
 
 
 @pytest.fixture
-def fine_tune(fitting, photos, tmp_path, monkeypatch):
-    """fitting.fine_tune of a small model, with the validation losses it is to find."""
+def fine_tune(photos, tmp_path, monkeypatch):
+    """stages.fine_tune of a small model, with the validation losses it is to find."""
 
     def run(losses=(1.0, 0.5), options=OPTIONS, folder=tmp_path):
         found = iter(losses)
-        monkeypatch.setattr(fitting, "validation_loss", lambda *_: next(found))
-        probe = Progress(({"val_accuracy": 1.0, "val_loss": 0.0},), True, 1.0)
+        monkeypatch.setattr(stages, "validation_loss", lambda *_: next(found))
+        probe = TrainingState(({"val_accuracy": 1.0, "val_loss": 0.0},), True, 1.0)
         model, trainable = build_model(32), build_model()
         unfreeze(trainable, options.fine_tuning_from)
-        progress = fitting.fine_tune(model, trainable, probe, photos, folder, options)
-        return weights_of(model), progress
+        job = Job(Run(folder), photos, options, progress=told.append)
+        state = stages.fine_tune(job, model, trainable, probe)
+        return weights_of(model), state
 
+    told = []
+    run.told = told
     return run
 
 
@@ -79,14 +80,14 @@ def changed_weights(after):
     return {path for path in before if not np.array_equal(before[path], after[path])}
 
 
-def test_fine_tuning_changes_all_weights_but_those_of_normalisation(fine_tune, capsys):
+def test_fine_tuning_changes_all_weights_but_those_of_normalisation(fine_tune):
     options = dataclasses.replace(OPTIONS, fine_tuning_from="")
     weights, progress = fine_tune(options=options)
     # Its three convolutions and the head.
     assert len(changed_weights(weights)) == 3 + 2
     assert progress.num_epochs == 2 and progress.best_epoch == 1
     told = "fine-tuning: calibrated validation loss 1.0000, then 0.5000: kept"
-    assert capsys.readouterr().out.splitlines()[-1] == told
+    assert str(fine_tune.told[-1]) == told
 
 
 def test_the_last_epoch_of_fine_tuning_is_kept_and_none_left_out(
@@ -140,18 +141,20 @@ def test_fine_tuning_on_smaller_images_is_validated_at_the_models_size(
 
 
 def test_fine_tuning_that_is_no_better_leaves_the_model_as_it_was(
-    fitting, fine_tune, monkeypatch, capsys
+    fine_tune, monkeypatch
 ):
-    def fit_images(build, *_, **__):
+    def fit_images(job, build, *_, **__):
         tuned = build()
         tuned.set_weights([weight + 1 for weight in tuned.get_weights()])
-        return tuned, Progress(({"val_accuracy": 1.0, "val_loss": 0.0},), True, 1.0)
+        return tuned, TrainingState(
+            ({"val_accuracy": 1.0, "val_loss": 0.0},), True, 1.0
+        )
 
-    monkeypatch.setattr(fitting, "fit_images", fit_images)
+    monkeypatch.setattr(stages, "fit_images", fit_images)
     weights, progress = fine_tune(losses=(0.5, 0.5))
     assert not changed_weights(weights)
     assert progress.num_epochs == 2 and progress.best_epoch == 0
-    assert capsys.readouterr().out.endswith(": not kept\n")
+    assert str(fine_tune.told[-1]).endswith(": not kept")
 
 
 def test_killed_fine_tuning_goes_on_to_the_same_weights(
@@ -161,7 +164,7 @@ def test_killed_fine_tuning_goes_on_to_the_same_weights(
     weights, progress = fine_tune(options=options, folder=tmp_path / "unbroken")
 
     def die_in_second_epoch(self, batch, logs=None):
-        if self.progress.num_epochs == 1:
+        if self.state.num_epochs == 1:
             raise Killed
 
     with monkeypatch.context() as patch:
@@ -175,22 +178,25 @@ def test_killed_fine_tuning_goes_on_to_the_same_weights(
         np.testing.assert_array_equal(weight, resumed[path])
 
 
-def test_how_sure_a_model_is_does_not_count_in_fine_tuning(fitting, photos):
+def test_how_sure_a_model_is_does_not_count_in_fine_tuning(photos):
     model = build_model(32)
-    loss = fitting.validation_loss(model, photos, OPTIONS)
+    loss = stages.validation_loss(model, photos, 16)
     divide_logits(model, 3)
-    assert fitting.validation_loss(model, photos, OPTIONS) == pytest.approx(loss, 1e-3)
+    assert stages.validation_loss(model, photos, 16) == pytest.approx(loss, 1e-3)
     assert 0 < loss <= np.log(3) + 0.01
 
 
-def test_both_stages_of_a_run_repeat_by_its_seed(fitting, photos, tmp_path):
+def test_both_stages_of_a_run_repeat_by_its_seed(photos, tmp_path):
     options = dataclasses.replace(OPTIONS, epochs=1)
 
     def fit(name):
         (tmp_path / name).mkdir()
         hashes = {photo.path: photo.path for photo in photos.all_photos()}
-        split_file.write_split(tmp_path / name / run_folder.SPLIT, photos, hashes, {})
-        model, progress = fitting.fit_transfer(photos, tmp_path / name, options)
+        hashed = dataclasses.replace(photos, hashes=hashes)
+        split_file.write_split(tmp_path / name / SPLIT, hashed)
+        model, progress = stages.fit_transfer(
+            Job(Run(tmp_path / name), hashed, options)
+        )
         assert progress.num_epochs == 2
         return weights_of(model)
 

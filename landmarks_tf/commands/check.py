@@ -1,0 +1,86 @@
+"""Checks a folder of photos before training, and writes a report with pictures.
+
+  python scripts/check_data.py --data_dir=photos
+
+Exit code 0: nothing to put right; 1: problems, see data_report.html; 2: not checked.
+"""
+
+from collections import Counter
+from pathlib import Path
+
+from absl import flags
+
+from landmarks_tf.commands import cli
+from landmarks_tf.data import audit
+from landmarks_tf.data.photo import MAX_PIXELS
+from landmarks_tf.evaluation.data_report import audit_folder
+from landmarks_tf.names import printable
+
+FLAGS = flags.FlagValues()
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir",
+    None,
+    "Folder with train/ and test/, or with the class folders themselves.",
+    required=True,
+    flag_values=FLAGS,
+)
+_OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir",
+    ".",
+    "Where data_report.html and data_report.json are written.",
+    flag_values=FLAGS,
+)
+_SPLIT_FILE = flags.DEFINE_string(
+    "split_file",
+    None,
+    "split.json of a run: pictures must not be shared between its three splits.",
+    flag_values=FLAGS,
+)
+_MAX_PIXELS = flags.DEFINE_integer(
+    "max_pixels",
+    MAX_PIXELS,
+    "A photo of more pixels is not decoded.",
+    lower_bound=1,
+    upper_bound=MAX_PIXELS,
+    flag_values=FLAGS,
+)
+_MIN_SIDE = flags.DEFINE_integer(
+    "min_side",
+    audit.MIN_SIDE,
+    "A photo with a shorter side, in pixels, is a problem.",
+    flag_values=FLAGS,
+)
+
+
+def main(arguments: list[str]) -> int:
+    cli.refuse_arguments(arguments)
+    found = audit_folder(
+        Path(_DATA_DIR.value),
+        Path(_OUTPUT_DIR.value),
+        Path(_SPLIT_FILE.value) if _SPLIT_FILE.value else None,
+        audit.Limits(_MAX_PIXELS.value, _MIN_SIDE.value),
+        cli.Console(),
+    )
+    return show(found)
+
+
+def show(found: audit.Audit) -> int:
+    """Prints a line for each kind of finding, with its first; returns the exit code."""
+    print(
+        f"{found.num_classes} classes, {found.num_photos} photos, {found.num_readable} "
+        "readable"
+    )
+    counts = Counter(finding.kind for finding in found.findings)
+    firsts = {finding.kind: finding for finding in reversed(found.findings)}
+    for kind, title in (audit.PROBLEMS | audit.NOTES).items():
+        if counts[kind]:
+            first = " ".join([*firsts[kind].paths[:2], firsts[kind].text])
+            print(f"  {counts[kind]:5}  {title}, the first: {printable(first)}")
+    has_problem = any(finding.is_problem for finding in found.findings)
+    if not has_problem:
+        print("no problems")
+    print(f"report: {found.page}")
+    return int(has_problem)
+
+
+COMMAND = cli.Command(main, FLAGS, __doc__, error_code=2)

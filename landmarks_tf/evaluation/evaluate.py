@@ -1,0 +1,279 @@
+"""From a model and photos to probabilities, metrics and a threshold."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from landmarks_tf.config import OUTLIERS_HELP
+from landmarks_tf.config import SPLITS
+from landmarks_tf.config import TrainConfig
+from landmarks_tf.data import photo_set
+from landmarks_tf.data import split_file
+from landmarks_tf.data.file_check import check_photos
+from landmarks_tf.data.file_check import skip_unreadable
+from landmarks_tf.data.photo_set import PhotoSet
+from landmarks_tf.data.split import load_divided
+from landmarks_tf.errors import InvalidInput
+from landmarks_tf.errors import require
+from landmarks_tf.evaluation.metrics import McNemar
+from landmarks_tf.evaluation.metrics import compare_predictions
+from landmarks_tf.evaluation.metrics import evaluate_probabilities
+from landmarks_tf.evaluation.metrics import true_class_ranks
+from landmarks_tf.evaluation.outliers import choose_threshold
+from landmarks_tf.evaluation.outliers import find_outliers
+from landmarks_tf.progress import Event
+from landmarks_tf.progress import Progress
+from landmarks_tf.progress import ignore
+from landmarks_tf.records import Metrics
+from landmarks_tf.run import LABELS
+from landmarks_tf.run import MODEL
+from landmarks_tf.run import REPORT
+from landmarks_tf.run import Run
+from landmarks_tf.run import SPLIT
+from landmarks_tf.setting import COUNT
+from landmarks_tf.setting import NOT_NEGATIVE
+from landmarks_tf.setting import Settings
+from landmarks_tf.setting import choice
+from landmarks_tf.setting import setting
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class EvaluationConfig(Settings):
+    """What a trained model is evaluated on, and what is written of it."""
+
+    split: str = choice("data", "test", SPLITS, "Photos to test on.")
+    data_dir: str = setting(
+        "data",
+        "",
+        "Folder of photos: the run's own, where it is now (default: where it was), or "
+        "another with class folders in <split>/ or in itself.",
+    )
+    outliers_dir: str = setting("data", "", OUTLIERS_HELP)
+    report: str = setting(
+        "report",
+        "",
+        "File of the page with curves, confusions, mistakes and where the network "
+        "looks. Default: report.html in the run's folder for the run's own photos; of "
+        "others, none is written.",
+    )
+    condition_photos: int = setting(
+        "report",
+        200,
+        "Photos at most, of each landmark as many as can be, that the report asks "
+        "about again darkened, blurred, compressed, turned and so on, ten times each; "
+        "0 leaves that out.",
+        NOT_NEGATIVE,
+    )
+    batch_size: int = setting("report", 8, "Photos at a time.", COUNT)
+
+
+def evaluate(
+    model: "keras.Model",
+    photos: PhotoSet | Path | str,
+    class_names: Sequence[str] | None = None,
+    *,
+    config: EvaluationConfig = EvaluationConfig(),
+    progress: Progress = ignore,
+) -> Metrics:
+    """Returns how good any model from images to probabilities is on photos.
+
+    Args:
+        model: from float32 `[batch, height, width, 3]`, RGB, in [0, 1], to
+            probabilities float32 `[batch, num_classes]`.
+        photos: a data folder with a folder named as the split, or else one that
+            `train` would divide, of which the split is taken; or photos with the split.
+        class_names: in the order of the model's outputs; default: the sorted names of
+            the class folders, those of `train/` where there is one.
+        config: which split, and where a report is written, if anywhere.
+        progress: hears what is done.
+
+    Raises:
+        InvalidInput: if the folder holds no such photos, or other classes than the
+            model has outputs.
+    """
+    if not isinstance(photos, PhotoSet):
+        photos = _load_split(Path(photos), class_names, config.split, progress)
+    num_outputs = model.output_shape[-1]
+    wanted = f"{num_outputs}, as many as the model has outputs"
+    is_whole = num_outputs == len(photos.class_names)
+    require(is_whole, "num_classes", wanted, len(photos.class_names))
+    probabilities = predict_split(model, photos, config.split, config.batch_size)
+    labels = photos.labels(config.split)
+    metrics = evaluate_probabilities(probabilities, labels, photos.class_names)
+    if config.report:
+        from landmarks_tf.evaluation import report
+
+        evaluated = report.Evaluated(model, photos, probabilities, metrics)
+        report.write_report(Path(config.report), evaluated, config, progress)
+    return metrics
+
+
+def evaluate_run(
+    run: Run, config: EvaluationConfig, progress: Progress = ignore
+) -> Metrics:
+    """Evaluates a run's model, and writes metrics and a report into its folder.
+
+    Metrics of photos that are not the run's own are only returned.
+    """
+    from landmarks_tf.evaluation import report
+
+    class_names = require_run(run)
+    report.refuse_place(config.report)
+    outliers = find_outliers(config.outliers_dir)  # refused before any work
+    photos, is_own = _find_photos(run, config, progress)
+    model = _load_model(run)
+    probabilities = predict_split(model, photos, config.split, config.batch_size)
+    labels = photos.labels(config.split)
+    metrics = evaluate_probabilities(probabilities, labels, class_names)
+    for line in describe_classes(metrics):
+        progress(Event(line))
+    progress(Event(f"{config.split}: {metrics}"))
+    if is_own:
+        run.write_metrics(**{config.split: metrics})
+    if outliers:
+        # Chosen on the run's own photos, whichever these are.
+        data_dir = photos.data_dir if is_own else None
+        names = ["validation", "test"]
+        own = split_file.load_split(run.path / SPLIT, class_names, data_dir, names)
+        rows = {n: predict_split(model, own, n, config.batch_size) for n in names}
+        record = choose_threshold(model, rows, outliers, progress)
+        run.write_metrics(threshold=record)
+        text = "written into metrics.json; export.py writes it into the exported files"
+        progress(Event(text))
+    if config.report or is_own:
+        evaluated = report.Evaluated(
+            model, photos, probabilities, metrics, run.name, is_own, run.history
+        )
+        target = Path(config.report) if config.report else run.path / REPORT
+        report.write_report(target, evaluated, config, progress)
+    else:
+        text = "no report: these photos are not the run's own (--report=FILE)"
+        progress(Event(text))
+    return metrics
+
+
+def compare_runs(
+    first: Run, second: Run, config: EvaluationConfig, progress: Progress = ignore
+) -> tuple[Metrics, Metrics, McNemar]:
+    """Returns how each of two runs does, and how sure it is that one is better.
+
+    Raises:
+        InvalidInput: if they know different classes, or one was trained on a photo.
+    """
+    class_names = require_run(first)
+    if class_names != require_run(second):
+        raise InvalidInput(f"{first.path} and {second.path} know different landmarks")
+    photos, _ = _find_photos(first, config, progress)
+    _refuse_trained_on(photos, first, second)
+    labels = photos.labels(config.split)
+    metrics, is_right = [], []
+    for run in (first, second):
+        model = _load_model(run)
+        probabilities = predict_split(model, photos, config.split, config.batch_size)
+        metrics.append(evaluate_probabilities(probabilities, labels, class_names))
+        progress(Event(f"{run.path}: {metrics[-1]}"))
+        is_right.append(true_class_ranks(probabilities, labels) == 0)
+    return metrics[0], metrics[1], compare_predictions(*is_right)
+
+
+def describe_classes(metrics: Metrics) -> list[str]:
+    """Returns a line for each class: its accuracy, how many photos, its name."""
+    return [
+        (
+            f"  no photos  {name}"
+            if row.accuracy is None
+            else f"  {row.accuracy:6.1%} of {row.num_images:<4} {name}"
+        )
+        for name, row in metrics.per_class.items()
+    ]
+
+
+def predict_split(
+    model: "keras.Model", photos: PhotoSet, split: str, batch_size: int
+) -> np.ndarray:
+    """Returns a model's outputs for the photos of a split, in their order.
+
+    Returns:
+        float32 `[num_photos, num_outputs]`.
+    """
+    from landmarks_tf.data import pipeline
+
+    image_size = model.input_shape[1:3]
+    is_fixed = len(model.input_shape) == 4 and None not in image_size
+    wanted = "a model that takes images of one size"
+    require(is_fixed, "model", wanted, model.input_shape)
+    dataset = pipeline.make_dataset(photos, split, image_size, batch_size)
+    return model.predict(dataset, verbose=0)
+
+
+def require_run(run: Run) -> tuple[str, ...]:
+    """Returns the class names of a run that is whole."""
+    run.require(MODEL, LABELS, SPLIT)
+    return run.class_names
+
+
+def _load_model(run: Run) -> "keras.Model":
+    from landmarks_tf.models.surgery import load_model
+
+    return load_model(run.path / MODEL, len(run.class_names))
+
+
+def _find_photos(
+    run: Run, config: EvaluationConfig, progress: Progress
+) -> tuple[PhotoSet, bool]:
+    """Returns the photos to evaluate on, and whether they are the run's own."""
+    path, class_names, split = run.path / SPLIT, run.class_names, config.split
+    data_dir = Path(config.data_dir) if config.data_dir else None
+    if data_dir is None or split_file.is_split_of(path, data_dir, split):
+        return split_file.load_split(path, class_names, data_dir, [split]), True
+    return _load_readable(data_dir, split, class_names, progress), False
+
+
+def _load_split(
+    data_dir: Path, class_names: Sequence[str] | None, split: str, progress: Progress
+) -> PhotoSet:
+    """Returns the photos of a split that is a folder, or that `train` would make."""
+    names = class_names or photo_set.find_class_names(data_dir, split)
+    if (data_dir / split).is_dir():
+        return _load_readable(data_dir, split, names, progress)
+    photos = load_divided(data_dir, TrainConfig(), progress)
+    is_same = sorted(photos.class_names) == sorted(names)
+    require(is_same, "class_names", f"{photos.class_names}", tuple(names))
+    ordered = photos.with_class_names(names)
+    return replace(ordered, splits={split: ordered.splits[split]})
+
+
+def _load_readable(
+    data_dir: Path, split: str, class_names: Sequence[str], progress: Progress
+) -> PhotoSet:
+    """Returns the photos of a folder that can be read, as one split."""
+    listed = photo_set.load_evaluation_photos(data_dir, split, class_names)
+    checks = check_photos(listed, progress=progress)
+    photos, skipped = skip_unreadable(listed, checks, progress)
+    if skipped:
+        text = f"left out {len(skipped)} photos: {len(skipped)} cannot be read"
+        progress(Event(text, is_warning=True))
+    if not photos.splits[split]:
+        raise InvalidInput(f"no readable photos in {data_dir}")
+    return photos
+
+
+def _refuse_trained_on(photos: PhotoSet, *runs: Run) -> None:
+    """Raises InvalidInput for a photo that one of the runs has learnt by heart."""
+    hashes = split_file.hash_photos(photos)
+    for run in runs:
+        trained_on = split_file.load_hashes(run.path / SPLIT, ["train"])
+        known = set(trained_on.values())
+        for path, digest in hashes.items():
+            if digest in known:
+                raise InvalidInput(
+                    f"{run.path} was trained on {photos.data_dir / path}: compare on "
+                    "photos that neither run has seen"
+                )

@@ -1,0 +1,54 @@
+"""How a setting is declared: its group, default, help and limits. Owns no setting."""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from landmarks_tf.errors import require
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What a value may be: in words, to stand behind "must be", and as a test."""
+
+    wanted: str
+    allows: Callable[[Any], bool]
+
+
+ANY = Limit("anything", lambda value: True)
+COUNT = Limit("a positive integer", lambda value: value >= 1)
+NOT_NEGATIVE = Limit("0 or more", lambda value: value >= 0)
+POSITIVE = Limit("greater than 0", lambda value: value > 0)
+SHARE = Limit("between 0 and 1", lambda value: 0 < value < 1)
+SHARE_OR_NONE = Limit("in [0, 1)", lambda value: 0 <= value < 1)
+SHARE_OR_ALL = Limit("in [0, 1]", lambda value: 0 <= value <= 1)
+SEED = Limit("in 0..2147483647", lambda value: 0 <= value < 2**31)
+
+
+def setting(group: str, default: Any, text: str, limit: Limit = ANY) -> Any:
+    """Returns a field with its group, its help and its limit."""
+    metadata = {"group": group, "help": text, "limit": limit, "choices": ()}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def choice(group: str, default: str, choices: tuple[str, ...], text: str) -> Any:
+    """Returns a field that has one of some words."""
+    limit = Limit(f"one of {choices}", lambda value: value in choices)
+    metadata = {"group": group, "help": text, "limit": limit, "choices": choices}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Fields of `setting` and `choice`, which are checked at construction.
+
+    Raises:
+        InvalidInput: if a value is outside its limits.
+    """
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            limit = field.metadata["limit"]
+            value = getattr(self, field.name)
+            require(limit.allows(value), field.name, limit.wanted, value)

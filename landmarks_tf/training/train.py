@@ -1,0 +1,255 @@
+"""The main job: from a data folder to a run folder."""
+
+import os
+from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from landmarks_tf import flagfile
+from landmarks_tf.config import TrainConfig
+from landmarks_tf.data import photo_set
+from landmarks_tf.data import split
+from landmarks_tf.data import split_file
+from landmarks_tf.data.photo_set import PhotoSet
+from landmarks_tf.errors import require
+from landmarks_tf.errors import require_extra
+from landmarks_tf.evaluation.evaluate import predict_split
+from landmarks_tf.evaluation.metrics import evaluate_probabilities
+from landmarks_tf.evaluation.outliers import choose_threshold
+from landmarks_tf.evaluation.outliers import find_outliers
+from landmarks_tf.progress import Event
+from landmarks_tf.progress import Progress
+from landmarks_tf.progress import ignore
+from landmarks_tf.run import CHECKPOINTS
+from landmarks_tf.run import CURVES
+from landmarks_tf.run import FLAGS
+from landmarks_tf.run import LABELS
+from landmarks_tf.run import Run
+from landmarks_tf.run import SPLIT
+from landmarks_tf.run import begin_run
+from landmarks_tf.run import describe_environment
+from landmarks_tf.run import is_finished
+from landmarks_tf.run import publish_run
+from landmarks_tf.run import refuse_overlap
+from landmarks_tf.run import release_run
+from landmarks_tf.run import tidy_run
+from landmarks_tf.run import unfinished_dir
+from landmarks_tf.run import write_class_names
+from landmarks_tf.samples import sample_set
+from landmarks_tf.training import hosts
+
+if TYPE_CHECKING:
+    import keras
+
+    from landmarks_tf.training.fit import Job
+
+
+def train(
+    data_dir: Path | str | None,
+    config: TrainConfig | str,
+    output_dir: Path | str,
+    *,
+    callbacks: "Sequence[keras.callbacks.Callback]" = (),
+    progress: Progress = ignore,
+    on_existing: str = "refuse",
+) -> Run:
+    """Trains a network on a folder of photos, tests it and exports it.
+
+    Args:
+        data_dir: holds `train/` and, optionally, `test/`, each with a folder of photos
+            for every class; or holds the class folders themselves, which are then
+            split. None draws a sample set.
+        config: of the run, or the name of a recipe.
+        output_dir: the run folder, which appears when it is whole.
+        callbacks: of Keras, for every call of `fit`.
+        progress: hears what is done; `print` shows it.
+        on_existing: "refuse" a run that is there, whole or stopped; "resume" one that
+            was stopped, with the same settings; or "overwrite" either.
+
+    Returns:
+        the run. Below `config.min_accuracy` nothing is exported; `run.parity` says
+        which file did not predict as the model does, and so is not there.
+
+    Raises:
+        InvalidInput: if the data, a setting or the folder cannot be used.
+        OSError: if a file cannot be read or written, or another host is gone.
+    """
+    output_dir = Path(output_dir)
+    if isinstance(config, str):
+        config = TrainConfig.recipe(config)
+    host = hosts.find_host(config)
+    if config.tensorboard:
+        require_extra("tensorboard", "tensorboard", "--tensorboard")
+    if on_existing == "resume" and is_finished(output_dir):
+        tidy_run(output_dir)
+        progress(Event(f"{output_dir} is finished: nothing to resume"))
+        return Run(output_dir)
+    if config.split_file and on_existing != "resume":
+        split_file.load_hashes(Path(config.split_file))  # refused before any work
+    listed = _list_photos(data_dir, progress)
+    outliers = find_outliers(config.outliers_dir)
+    refuse_overlap(output_dir, listed.data_dir)
+    places = _name_places(data_dir, output_dir)
+    if host and host.process_index:
+        _train_beside(host, config, listed.data_dir, places, progress)
+        return Run(output_dir)
+    run = begin_run(output_dir, on_existing)
+    try:
+        flagfile.write_flags(run.path / FLAGS, config, **places)
+        _prepare_tensorflow(config)
+        photos = _divide(run, listed, config, progress)
+        # What is trained there is found finished here.
+        _train_beside(host, config, listed.data_dir, places, progress)
+        from landmarks_tf.training.fit import Job
+
+        _complete(Job(run, photos, config, callbacks, progress), outliers)
+        return publish_run(output_dir)
+    finally:
+        release_run(output_dir)
+
+
+def is_trained(output_dir: Path) -> bool:
+    """Returns whether the training of an unfinished run is over."""
+    run = Run(unfinished_dir(output_dir))
+    if not (run.path / CHECKPOINTS).exists():
+        return False  # without the seconds that Keras takes
+    from landmarks_tf.training.checkpoint import load_state
+
+    return load_state(run.path / CHECKPOINTS).is_over
+
+
+def _name_places(data_dir: Path | str | None, output_dir: Path) -> dict[str, str]:
+    """Returns the flags that `run.flags` has besides the settings, and their values."""
+    return {
+        "data_dir": str(data_dir or ""),
+        "output_dir": str(output_dir),
+        # Who repeats the run by its flags, repeats its split.
+        "split_file": str(output_dir / SPLIT),
+    }
+
+
+def _train_beside(
+    host: hosts.Host | None,
+    config: TrainConfig,
+    data_dir: Path,
+    places: Mapping[str, str],
+    progress: Progress,
+) -> None:
+    """Trains with the other hosts, where there are any and none of them is done."""
+    if host and not is_trained(Path(places["output_dir"])):
+        hosts.train_beside(host, config, data_dir, places, progress)
+
+
+def _list_photos(data_dir: Path | str | None, progress: Progress) -> PhotoSet:
+    """Lists the data folder, drawing one where none is given."""
+    if data_dir is None:
+        text = (
+            "no --data_dir: drawing a sample set (once), as the recipe quickstart has"
+        )
+        progress(Event(text))
+        data_dir = sample_set.load_sample_set()
+    photos = photo_set.load_photos(data_dir)
+    progress(Event(f"{data_dir}: {len(photos.class_names)} classes"))
+    ignored = photos.visible_ignored()
+    if ignored:
+        text = f"ignored {len(ignored)} files that are not photos, the first: "
+        if len(ignored) == 1:
+            text = "ignored 1 file that is not a photo: "
+        progress(Event(text + ignored[0]))
+    return photos
+
+
+def _prepare_tensorflow(config: TrainConfig) -> None:
+    """Sets what must be set before TensorFlow computes."""
+    if config.distribution == "hosts":
+        # Else it takes all memory of the GPUs, which the process beside needs.
+        os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
+    import tensorflow as tf
+
+    tf.config.list_logical_devices()
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+
+
+def _divide(
+    run: Run, listed: PhotoSet, config: TrainConfig, progress: Progress
+) -> PhotoSet:
+    """Divides the readable photos, or takes the division of the run resumed."""
+    if not (run.path / SPLIT).exists():
+        photos = split.divide(listed, config, progress)
+        write_class_names(run.path / LABELS, photos.class_names)
+        split_file.write_split(run.path / SPLIT, photos)
+        return photos
+    new = split_file.find_new(run.path / SPLIT, listed)
+    if new:
+        text = f"left out {len(new)} photos that are new, the first: {new[0]}"
+        progress(Event(text))
+    return split_file.load_split(run.path / SPLIT, run.class_names, listed.data_dir)
+
+
+def _complete(job: "Job", outliers: Sequence[Path]) -> None:
+    """Trains, calibrates, tests and exports."""
+    from landmarks_tf.export import export
+
+    run, photos, config, progress = job.run, job.photos, job.config, job.progress
+    model = _fit(job)
+    model, probabilities = export.calibrate(
+        run, model, photos, config.batch_size, progress
+    )
+    metrics = export.measure(run, probabilities, photos, progress)
+    _measure_at_training_size(job, model)
+    threshold = choose_threshold(model, probabilities, outliers, progress)
+    run.write_metrics(threshold=threshold)
+    if metrics.top1 >= config.min_accuracy:
+        export.write_files(run, photos, config, progress)
+    else:
+        wanted = f"--min_accuracy={config.min_accuracy}"
+        text = f"error: top-1 {metrics.top1:.1%} is below {wanted}; nothing is exported"
+        progress(Event(text, is_warning=True))
+
+
+def _fit(job: "Job") -> "keras.Model":
+    """Trains, and writes the history."""
+    from landmarks_tf import plots
+    from landmarks_tf.training import distribution
+    from landmarks_tf.training import stages
+    from landmarks_tf.training.fit import describe_training
+
+    run, config = job.run, job.config
+    kinds = {"scratch": stages.fit_scratch, "transfer": stages.fit_transfer}
+    devices = distribution.list_devices() if config.distribution == "auto" else []
+    if len(devices) > 1:
+        is_divided = config.batch_size % len(devices) == 0
+        wanted = f"a multiple of the {len(devices)} devices"
+        require(is_divided, "batch_size", wanted, config.batch_size)
+        job.progress(Event(f"training on {len(devices)} devices at a time"))
+    with distribution.on_devices(devices):
+        model, state = kinds[config.model](job)
+    if len(devices) > 1:
+        model = distribution.to_one_device(model)
+    run.write_history(state.history)
+    plots.write_curves(run.path / CURVES, state.history)
+    record = describe_training(state, len(job.photos.splits["train"]))
+    run.write_metrics(environment=describe_environment(), training=record)
+    text = (
+        f"training: {record.epochs} epochs, the best is {record.best_epoch}, "
+        f"{record.seconds} s, {record.images_per_second} images/s"
+    )
+    job.progress(Event(text))
+    return model
+
+
+def _measure_at_training_size(job: "Job", model: "keras.Model") -> None:
+    """Tests a scratch network as it was trained, where it shrinks its images."""
+    config, size = job.config, job.config.epoch_sizes[-1]
+    if config.model != "scratch" or size == config.image_size:
+        return
+    from landmarks_tf.models.scratch import without_shrinking
+
+    small = without_shrinking(model, (size, size))
+    rows = predict_split(small, job.photos, "test", config.batch_size)
+    labels, names = job.photos.labels("test"), job.photos.class_names
+    metrics = evaluate_probabilities(rows, labels, names)
+    job.run.write_metrics(test_at_training_size=metrics)
+    job.progress(Event(f"test at the training's {size} pixels: {metrics}"))
