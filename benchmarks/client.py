@@ -20,7 +20,7 @@ from landmarks_tf import run_folder
 from landmarks_tf.data import split_file
 from landmarks_tf.inference.loading import load_classifier
 
-CLIENT = Path(__file__).parents[1] / "tests" / "mediapipe_client.py"
+CLIENT = Path(__file__).parents[1] / "tests" / "export" / "mediapipe_client.py"
 
 
 def ask(model: Path, photos: list[str], side: int) -> list[int]:
