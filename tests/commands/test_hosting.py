@@ -75,10 +75,12 @@ if hosting.is_beside():
     fitting.fit_share = fit_one_epoch
 command_line.run(train.main)
 """
-# XLA takes its time for fast code, which is not worth it here.
+# XLA takes its time for fast code, which is not worth it here; and what it has compiled
+# for a host serves the next one, and the same host when it resumes.
 QUICKLY = {
     "XLA_FLAGS": "--xla_backend_optimization_level=0 "
-    "--xla_llvm_disable_expensive_passes=true"
+    "--xla_llvm_disable_expensive_passes=true",
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
 }
 VARIABLES = {
     "KERAS_DISTRIBUTION_JOB_ADDRESSES": "first:1234,second:1234",
@@ -239,6 +241,7 @@ class Hosts:
     def __init__(self, folder, num_hosts, *arguments, last="scripts/train.py"):
         folder.mkdir(exist_ok=True)
         self.logs = [folder / f"{index}.log" for index in range(num_hosts)]
+        compiled = str(folder.parent / "compiled")
         address = find_free_address()
         self.programs = []
         scripts = ["scripts/train.py"] * (num_hosts - 1) + [last]
@@ -252,7 +255,7 @@ class Hosts:
                 program = subprocess.Popen(
                     [sys.executable, scripts[index], *arguments, *place],
                     cwd=ROOT,
-                    env=os.environ | QUICKLY,
+                    env=os.environ | QUICKLY | {"JAX_COMPILATION_CACHE_DIR": compiled},
                     stdout=file,
                     stderr=subprocess.STDOUT,
                 )
