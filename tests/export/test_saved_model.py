@@ -1,5 +1,6 @@
 import zipfile
 
+import filelock
 import keras
 import numpy as np
 import pytest
@@ -22,28 +23,37 @@ def write(model, name, path, photos=()):
     next(saved_model.write_attempts(model, NAMES, name, path, photos))
 
 
-@pytest.fixture(
-    scope="module",
-    params=["scratch", pytest.param("transfer", marks=pytest.mark.long)],
-)
-def exported(request, colored_dir, tmp_path_factory):
-    """(model, folder of its exports) of an untrained network that has opinions."""
+def build(kind):
     keras.utils.set_random_seed(0)
-    if request.param == "scratch":
+    if kind == "scratch":
         model = networks.build_scratch_model("small", (SIZE, SIZE), 7)
     else:
         model = networks.build_transfer_model("VGG16", "none", (SIZE, SIZE), 7)
     kernel, bias = model.layers[-1].get_weights()
-    scale = {"scratch": 200, "transfer": 30}[request.param]
+    scale = {"scratch": 200, "transfer": 30}[kind]
     model.layers[-1].set_weights([kernel * scale, bias])
-    folder = tmp_path_factory.mktemp("exports")
-    write(model, "saved_model", folder / "saved_model")
-    photos = sorted((colored_dir / "train").glob("*/*.jpg"))
-    for name in TFLITE_FORMATS:
-        path = folder / f"{name}.tflite"
-        write(model, name, path, photos)
-    (folder / "labels.txt").write_text("".join(f"{name}\n" for name in NAMES))
-    return model, folder
+    return model
+
+
+@pytest.fixture(
+    scope="module",
+    params=["scratch", pytest.param("transfer", marks=pytest.mark.long)],
+)
+def exported(request, colored_dir, shared_dir):
+    """(model, folder of its exports) of an untrained network that has opinions."""
+    folder = shared_dir / f"exports of {request.param}"
+    path = folder / "model.keras"
+    # Workers share it: the files of a transfer network take 20 seconds.
+    with filelock.FileLock(f"{folder}.lock"):
+        if not path.exists():
+            model = build(request.param)
+            write(model, "saved_model", folder / "saved_model")
+            photos = sorted((colored_dir / "train").glob("*/*.jpg"))
+            for name in TFLITE_FORMATS:
+                write(model, name, folder / f"{name}.tflite", photos)
+            (folder / "labels.txt").write_text("".join(f"{n}\n" for n in NAMES))
+            model.save(path)
+    return networks.load_model(path, len(NAMES)), folder
 
 
 @pytest.fixture
