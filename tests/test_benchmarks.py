@@ -25,7 +25,7 @@ TRAIN_FLAGS = [
 # Arguments by name; {run} and {data} are filled in.
 CASES = {
     "answers": ["{run}", "{data}/test"],
-    "backbones": ["MobileNetV2", "64"],
+    "backbones": ["VGG16", "64"],
     "catalog": ["5", "10"],
     "check_data": ["5"],
     "client": ["{run}"],
