@@ -6,7 +6,8 @@ Trains on disks of ever more space (20 sizes unless told otherwise, from none to
 run takes), so that each run fails at another of its writes; then gives it space and
 goes on with `--resume`. Each must fail with one line and end as the run that was never
 stopped, and the older run in its place must load until then. Needs the right to mount a
-tmpfs (Linux, root). Default: 2 epochs of the drawn sample set, which FLAGS replace.
+tmpfs (Linux, root). Default: 2 epochs of the drawn sample set, which FLAGS replace. A
+run UNBROKEN of the environment, trained with the same flags, is not trained here.
 """
 
 import contextlib
@@ -96,9 +97,10 @@ def find_faults(
 def main(num_sizes: int, flags: list[str]) -> None:
     with tempfile.TemporaryDirectory() as name:
         unbroken = Path(name) / "unbroken"
-        code, message = train(unbroken, flags)
-        if code:
-            sys.exit(message)
+        if not kills.copy_unbroken(unbroken):
+            code, message = train(unbroken, flags)
+            if code:
+                sys.exit(message)
         # What it takes while it is not finished: checkpoints and decoded photos too.
         num_bytes = 2 * sum(p.stat().st_size for p in unbroken.rglob("*"))
         faulty = 0

@@ -193,7 +193,8 @@ def main() -> None:
     report("the same, beside the utility in a process of its own", seconds)
     for name, taken in seconds.items():
         print(f"  {len(chosen) / taken:7.1f} photos/s  {name}")
-    for count in (len(chosen) // 4, len(chosen)):
+    counts = (len(chosen) // 4, len(chosen))
+    for count in counts if NUM_RUNS else counts[1:]:
         peak = run_apart("memory", data_dir, count)
         print(f"peak memory, cache on disk, {count} photos: {peak}")
 

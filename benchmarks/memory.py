@@ -65,7 +65,7 @@ def train(data_dir: Path, image_size: int, folder: Path) -> list[tuple[int, floa
         "--flagfile=scripts/flags/reference.flags",
         f"--image_size={image_size}",
         f"--epochs={NUM_FILLING + NUM_POINTS + 1}",
-        "--formats=float32",
+        "--formats=",
         f"--data_dir={folder / 'photos'}",
         f"--output_dir={folder / 'run'}",
     ):

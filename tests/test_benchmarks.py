@@ -8,8 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import filelock
 import pytest
 from conftest import ROOT
+from conftest import run_script
 
 pytestmark = pytest.mark.long
 TRAIN_FLAGS = [
@@ -23,7 +25,7 @@ TRAIN_FLAGS = [
 # Arguments by name; {run} and {data} are filled in.
 CASES = {
     "answers": ["{run}", "{data}/test"],
-    "backbones": ["MobileNetV2", "64"],
+    "backbones": ["VGG16", "64"],
     "catalog": ["5", "10"],
     "check_data": ["5"],
     "client": ["{run}"],
@@ -51,16 +53,33 @@ def test_no_benchmark_is_forgotten():
     assert names - {"measuring"} == set(CASES)
 
 
+@pytest.fixture(scope="session")
+def unbroken_dir(colored_dir, shared_dir):
+    """The run that two benchmarks compare others with: trained once."""
+    output_dir = shared_dir / "runs" / "unbroken"
+    with filelock.FileLock(shared_dir / "unbroken.lock"):
+        if not output_dir.exists():
+            flags = [flag.format(data=colored_dir) for flag in TRAIN_FLAGS]
+            result = run_script("train", *flags, f"--output_dir={output_dir}")
+            assert result.returncode == 0, result.stderr
+    return output_dir
+
+
 @pytest.mark.parametrize("name", CASES)
-def test_a_benchmark_runs_and_prints_its_json(name, run_dir, colored_dir, tmp_path):
+def test_a_benchmark_runs_and_prints_its_json(
+    name, run_dir, colored_dir, tmp_path, request
+):
     if reason := find_obstacle(name, tmp_path):
         pytest.skip(reason)
     where = {"run": run_dir, "data": colored_dir}
     arguments = [argument.format(**where) for argument in CASES[name]]
+    env = os.environ | {"PYTHONPATH": str(ROOT), "BENCHMARK_RUNS": "0"}
+    if TRAIN_FLAGS[0] in arguments:
+        env["UNBROKEN"] = str(request.getfixturevalue("unbroken_dir"))
     result = subprocess.run(
         [sys.executable, f"benchmarks/{name}.py", *arguments],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "BENCHMARK_RUNS": "0"},
+        env=env,
         capture_output=True,
         text=True,
     )

@@ -22,8 +22,11 @@ FORMATS = ("float32", "float16", "int8")
 
 
 @pytest.fixture(scope="module")
-def exported(run_dir, tmp_path_factory):
-    """A run with all formats, and a threshold that grey photos do not reach."""
+def exported(run_dir, colored_dir, tmp_path_factory):
+    """A run with all formats, its classifier, and the probabilities of photos.
+
+    They are those of its test, and grey ones, which do not reach its threshold.
+    """
     own = tmp_path_factory.mktemp("client") / "run"
     shutil.copytree(run_dir, own)
     # Its probabilities are nearer to 1 than the steps of a byte are to each other.
@@ -40,7 +43,11 @@ def exported(run_dir, tmp_path_factory):
         "export", f"--model_dir={own}", f"--formats={','.join(FORMATS)}"
     )
     assert result.returncode == 0, result.stderr
-    return own, sorted(outliers.iterdir())
+    photos = sorted((colored_dir / "test").glob("*/*.jpg"))
+    photos += sorted(outliers.iterdir())
+    classifier = load_classifier(own)
+    probabilities = classifier.predict(load_images(photos, classifier.image_size))
+    return own, classifier, dict(zip(photos, probabilities, strict=True))
 
 
 def ask(model, photos):
@@ -55,32 +62,24 @@ def ask(model, photos):
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_mediapipe_answers_as_the_model_does(exported, colored_dir, name):
-    own, _ = exported
-    photos = sorted((colored_dir / "test").glob("*/*.jpg"))
+def test_mediapipe_answers_as_the_model_does_and_nothing_below_the_threshold(
+    exported, name
+):
+    own, classifier, expected = exported
     # Nothing beside the file.
     alone = own.parent / f"{name}.tflite"
     shutil.copy(own / f"model_{name}.tflite", alone)
-    answers = ask(alone, photos)
-    assert len(answers) == 15
-    classifier = load_classifier(own)
-    expected = classifier.predict(load_images(photos, classifier.image_size))
-    for photo, answer, probabilities in zip(photos, answers, expected):
+    # All in one start of MediaPipe.
+    answers = ask(alone, expected)
+    assert len(answers) == 15 + 20
+    for (photo, probabilities), answer in zip(list(expected.items())[:15], answers):
         label, class_name, score = answer[0]
         assert class_name == photo.parent.name == classifier.class_names[label]
         # Its resize is another.
         assert score == pytest.approx(probabilities[label], abs=0.1)
-
-
-@pytest.mark.parametrize("name", ["float32", "int8"])
-def test_mediapipe_names_nothing_below_the_threshold(exported, colored_dir, name):
-    own, outliers = exported
-    photos = [*outliers, *sorted((colored_dir / "test").glob("*/*.jpg"))]
-    classifier = load_classifier(own)
-    probabilities = classifier.predict(load_images(photos, classifier.image_size))
-    is_clear = np.abs(probabilities.max(axis=1) - classifier.threshold) > 0.02
-    is_known = probabilities.max(axis=1) >= classifier.threshold
+    best = np.max(list(expected.values()), axis=1)
+    is_clear = np.abs(best - classifier.threshold) > 0.02
+    is_known = best >= classifier.threshold
     assert np.any(is_clear & is_known) and np.any(is_clear & ~is_known)
-    answers = ask(own / f"model_{name}.tflite", photos)
     is_named = np.array([bool(answer) for answer in answers])
     assert np.array_equal(is_named[is_clear], is_known[is_clear])

@@ -1,5 +1,6 @@
 import zipfile
 
+import filelock
 import keras
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from landmarks_tf.export import metadata
 from landmarks_tf.export import saved_model
 from landmarks_tf.inference.classifier import load_classifier
 from landmarks_tf.models.scratch import build_scratch_model
+from landmarks_tf.models.surgery import load_model
 from landmarks_tf.models.transfer import build_transfer_model
 
 NAMES = ("a", "b", "c", "d", "e", "f", "g")
@@ -23,28 +25,37 @@ def write(model, name, path, photos=()):
     next(saved_model.write_attempts(model, NAMES, name, path, photos))
 
 
-@pytest.fixture(
-    scope="module",
-    params=["scratch", pytest.param("transfer", marks=pytest.mark.long)],
-)
-def exported(request, colored_dir, tmp_path_factory):
-    """(model, folder of its exports) of an untrained network that has opinions."""
+def build(kind):
     keras.utils.set_random_seed(0)
-    if request.param == "scratch":
+    if kind == "scratch":
         model = build_scratch_model("small", (SIZE, SIZE), 7)
     else:
         model = build_transfer_model("VGG16", "none", (SIZE, SIZE), 7)
     kernel, bias = model.layers[-1].get_weights()
-    scale = {"scratch": 200, "transfer": 30}[request.param]
+    scale = {"scratch": 200, "transfer": 30}[kind]
     model.layers[-1].set_weights([kernel * scale, bias])
-    folder = tmp_path_factory.mktemp("exports")
-    write(model, "saved_model", folder / "saved_model")
-    photos = sorted((colored_dir / "train").glob("*/*.jpg"))
-    for name in TFLITE_FORMATS:
-        path = folder / f"{name}.tflite"
-        write(model, name, path, photos)
-    (folder / "labels.txt").write_text("".join(f"{name}\n" for name in NAMES))
-    return model, folder
+    return model
+
+
+@pytest.fixture(
+    scope="module",
+    params=["scratch", pytest.param("transfer", marks=pytest.mark.long)],
+)
+def exported(request, colored_dir, shared_dir):
+    """(model, folder of its exports) of an untrained network that has opinions."""
+    folder = shared_dir / f"exports of {request.param}"
+    path = folder / "model.keras"
+    # Workers share it: the files of a transfer network take 20 seconds.
+    with filelock.FileLock(f"{folder}.lock"):
+        if not path.exists():
+            model = build(request.param)
+            write(model, "saved_model", folder / "saved_model")
+            photos = sorted((colored_dir / "train").glob("*/*.jpg"))
+            for name in TFLITE_FORMATS:
+                write(model, name, folder / f"{name}.tflite", photos)
+            (folder / "labels.txt").write_text("".join(f"{n}\n" for n in NAMES))
+            model.save(path)
+    return load_model(path, len(NAMES)), folder
 
 
 @pytest.fixture

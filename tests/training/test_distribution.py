@@ -29,8 +29,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from landmarks_tf import distribution, training
 from landmarks_tf.config import TrainConfig
+from landmarks_tf.training import distribution
+from landmarks_tf.training import fit
 
 rng = np.random.default_rng(0)
 images = rng.random((24, 32, 32, 3), np.float32)
@@ -56,7 +57,7 @@ result = {"devices": len(devices)}
 for name, used in (("one", devices[:1]), ("two", devices)):
     folder = Path(sys.argv[1]) / name
     with distribution.on_devices(used):
-        progress = training.train_model(
+        progress = fit.train_model(
             build,
             options,
             lambda epoch: examples.repeat(options.epochs - epoch),
@@ -64,33 +65,38 @@ for name, used in (("one", devices[:1]), ("two", devices)):
             folder,
             verbose=0,
         )
-        model = training.load_best_model(build, folder)
+        model = fit.load_best_model(build, folder)
     model = distribution.to_one_device(model)
     result[name] = [[row["loss"], row["val_loss"]] for row in progress.history]
     result[name].append(model.predict(images, verbose=0).ravel().tolist())
 print(json.dumps(result))
 """
-RUN = """
-import runpy
+# Runs of train.py, one after the other: TensorFlow starts once.
+RUNS = """
+import json
 
-sys.path.insert(0, "scripts")
-sys.argv = ["scripts/train.py", *sys.argv[1:]]
-runpy.run_path("scripts/train.py", run_name="__main__")
+tf.config.list_logical_devices()
+# Only now: it gives TensorFlow one thread, which two devices would share.
+sys.path.insert(0, "tests")
+from conftest import run_script
+
+results = [run_script("train", *flags) for flags in json.loads(sys.argv[1])]
+print(json.dumps([[run.returncode, run.stdout, run.stderr] for run in results]))
 """
 
 
-def run_on_two_devices(program, *arguments, code=0):
-    command = [sys.executable, "-c", TWO_DEVICES + program, *map(str, arguments)]
+def run_on_two_devices(program, argument):
+    command = [sys.executable, "-c", TWO_DEVICES + program, str(argument)]
     # The tests' workers have one thread each, which two devices would share.
     own = {k: v for k, v in os.environ.items() if not k.endswith("_THREADS")}
     result = subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True)
-    assert result.returncode == code, result.stderr
-    return result.stderr if code else result.stdout
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
 
 
 @pytest.mark.long
 def test_two_devices_learn_what_one_learns_in_20_steps(tmp_path):
-    result = json.loads(run_on_two_devices(TRAIN, tmp_path))
+    result = run_on_two_devices(TRAIN, tmp_path)
     assert result["devices"] == 2
     for one, two in zip(result["one"], result["two"], strict=True):
         assert two == pytest.approx(one, abs=1e-4)
@@ -105,18 +111,17 @@ def test_a_run_on_two_devices_is_a_run_as_any_other(colored_dir, tmp_path):
         *(*TOY_FLAGS, "--formats=float32", "--epochs=1"),
         *(f"--data_dir={colored_dir}", "--validation_fraction=0.25"),
     ]
-    said = run_on_two_devices(
-        RUN, *flags, "--batch_size=6", f"--output_dir={output_dir}"
-    )
+    odd = [*flags, "--batch_size=5", f"--output_dir={tmp_path / 'odd'}"]
+    even = [*flags, "--batch_size=6", f"--output_dir={output_dir}"]
+    # In this order: the second strategy of a process cannot train.
+    refused, trained = run_on_two_devices(RUNS, json.dumps([odd, even]))
+    wanted = "`batch_size` must be a multiple of the 2 devices. Received: batch_size=5"
+    assert refused[0] == 1 and wanted in refused[2]
+    code, said, errors = trained
+    assert code == 0, errors
     assert "training on 2 devices at a time" in said
     parity = json.loads((output_dir / "parity.json").read_text())
     assert parity["float32"]["faults"] == []
-    flags += ["--batch_size=5", f"--output_dir={tmp_path / 'odd'}"]
-    refused = run_on_two_devices(RUN, *flags, code=1)
-    assert (
-        "`batch_size` must be a multiple of the 2 devices. Received: batch_size=5"
-        in refused
-    )
 
 
 def test_a_copy_on_one_device_normalizes_as_the_model_does():

@@ -45,10 +45,12 @@ FLAGS = (
 )
 # A hang is to fail, not to last; a machine under load takes 100 of them.
 DEADLINE_SECONDS = 240
-# XLA takes its time for fast code, which is not worth it here.
+# XLA takes its time for fast code, which is not worth it here; and what it has compiled
+# for one program is kept for the next.
 QUICKLY = {
     "XLA_FLAGS": "--xla_backend_optimization_level=0 "
-    "--xla_llvm_disable_expensive_passes=true"
+    "--xla_llvm_disable_expensive_passes=true",
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
 }
 VARIABLES = {
     "KERAS_DISTRIBUTION_JOB_ADDRESSES": "first:1234,second:1234",
@@ -223,6 +225,7 @@ class Hosts:
         folder.mkdir(exist_ok=True)
         self.logs = [folder / f"{index}.log" for index in range(num_hosts)]
         address = find_free_address()
+        compiled = str(folder.parent / "compiled")
         self.programs = []
         for index, log in enumerate(self.logs):
             place = (
@@ -234,7 +237,7 @@ class Hosts:
                 program = subprocess.Popen(
                     [sys.executable, "scripts/train.py", *arguments, *place],
                     cwd=ROOT,
-                    env=os.environ | QUICKLY,
+                    env=os.environ | QUICKLY | {"JAX_COMPILATION_CACHE_DIR": compiled},
                     stdout=file,
                     stderr=subprocess.STDOUT,
                 )
