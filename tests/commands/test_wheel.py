@@ -22,6 +22,10 @@ from conftest import TOY_FLAGS
 pytestmark = pytest.mark.long
 
 
+# What a user's shell has: no way to the checkout.
+VARIABLES = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+
+
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory):
     """A fresh virtual environment with the wheel, and the packages that are here.
@@ -39,25 +43,23 @@ def environment(tmp_path_factory):
     (wheel_file,) = folder.glob("*.whl")
     python = folder / "venv" / "bin" / "python"
     install = [python, "-m", "pip", "install", "-q", "--no-deps", wheel_file]
-    subprocess.run(install, check=True, cwd=folder)
+    subprocess.run(install, check=True, cwd=folder, env=VARIABLES)
     return folder
 
 
 @pytest.fixture(scope="module")
 def landmarks(environment):
     """Runs `landmarks ARGUMENTS` in a folder of its own, and returns what it prints."""
-    variables = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
 
     def run(*arguments, code=0):
         command = [environment / "venv" / "bin" / "landmarks", *map(str, arguments)]
         result = subprocess.run(
-            command, cwd=environment, env=variables, capture_output=True, text=True
+            command, cwd=environment, env=VARIABLES, capture_output=True, text=True
         )
         assert result.returncode == code, result.stderr
         return result.stdout
 
     run.command = environment / "venv" / "bin" / "landmarks"
-    run.variables = variables
     return run
 
 
@@ -71,9 +73,7 @@ def trained(landmarks, environment, colored_dir):
 def test_the_wheel_is_what_is_imported(environment):
     code = "import landmarks_tf; print(landmarks_tf.__file__)"
     python = [environment / "venv" / "bin" / "python", "-c", code]
-    file = subprocess.run(
-        python, cwd=environment, capture_output=True, text=True
-    ).stdout
+    file = subprocess.check_output(python, cwd=environment, env=VARIABLES, text=True)
     assert Path(file.strip()).is_relative_to(environment / "venv")
 
 
@@ -123,7 +123,7 @@ def test_a_run_is_served(landmarks, trained, environment, colored_dir):
     photo = (colored_dir / "test" / "0.red" / "00.jpg").read_bytes()
     request = urllib.request.Request(f"http://127.0.0.1:{port}/predict", photo)
     command = [landmarks.command, "serve", "--model=run", f"--port={port}"]
-    server = subprocess.Popen(command, cwd=environment, env=landmarks.variables)
+    server = subprocess.Popen(command, cwd=environment, env=VARIABLES)
     end = time.monotonic() + 120
     try:
         while time.monotonic() < end and server.poll() is None:

@@ -57,14 +57,14 @@ result = {"devices": len(devices)}
 for name, used in (("one", devices[:1]), ("two", devices)):
     folder = Path(sys.argv[1]) / name
     with distribution.on_devices(used):
-        progress = fit.train_model(
+        stage = fit.Stage(
             build,
             options,
             lambda epoch: examples.repeat(options.epochs - epoch),
             examples,
             folder,
-            verbose=0,
         )
+        progress = fit.train_model(stage)
         model = fit.load_best_model(build, folder)
     model = distribution.to_one_device(model)
     result[name] = [[row["loss"], row["val_loss"]] for row in progress.history]
