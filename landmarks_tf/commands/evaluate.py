@@ -18,15 +18,13 @@ from landmarks_tf.evaluation.evaluate import compare_runs
 from landmarks_tf.evaluation.evaluate import evaluate_run
 from landmarks_tf.run import Run
 
-FLAGS = flags.FlagValues()
+FLAGS = cli.Flags()
 cli.define_flags(EvaluationConfig, FLAGS)
-_MODEL_DIR = flags.DEFINE_string("model_dir", None, "Run folder.", flag_values=FLAGS)
-_COMPARE = flags.DEFINE_list(
+_MODEL_DIR = FLAGS.string("model_dir", "Run folder.")
+_COMPARE = FLAGS.words(
     "compare",
-    None,
     "Two run folders of the same classes: which is better on the photos of the first "
     "one's split or of --data_dir, and whether by more than chance.",
-    flag_values=FLAGS,
 )
 flags.mark_flags_as_mutual_exclusive(
     ["model_dir", "compare"], required=True, flag_values=FLAGS

@@ -22,7 +22,6 @@ import sys
 from pathlib import Path
 
 import tqdm
-from absl import flags
 
 from landmarks_tf.commands import cli
 from landmarks_tf.data import photo_set
@@ -32,30 +31,23 @@ from landmarks_tf.inference.classifier import load_classifier
 from landmarks_tf.inference.photo_input import Photo
 from landmarks_tf.names import printable
 
-FLAGS = flags.FlagValues()
-_MODEL = flags.DEFINE_string(
+FLAGS = cli.Flags()
+_MODEL = FLAGS.string(
     "model",
-    None,
     "Run folder, or a .keras or .tflite file with its labels.txt beside it.",
     required=True,
-    flag_values=FLAGS,
 )
-_TOP_K = flags.DEFINE_integer(
-    "top_k", 3, "Landmarks to name.", lower_bound=1, flag_values=FLAGS
-)
-_OUTPUT = flags.DEFINE_enum(
+_TOP_K = FLAGS.integer("top_k", "Landmarks to name.", 3, lower_bound=1)
+_OUTPUT = FLAGS.enum(
     "output",
+    "A table for people; an object a line or a row for each photo, for programs.",
     "table",
     ["table", "json", "csv"],
-    "A table for people; an object a line or a row for each photo, for programs.",
-    flag_values=FLAGS,
 )
-_EXPLAIN = flags.DEFINE_string(
+_EXPLAIN = FLAGS.string(
     "explain",
-    None,
     "Folder to write each photo into, coloured where the network looks for its answer. "
     "Needs a .keras model.",
-    flag_values=FLAGS,
 )
 # Fewer are answered before a bar would be looked at.
 _MIN_PHOTOS_FOR_BAR = 20

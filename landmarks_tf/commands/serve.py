@@ -22,7 +22,6 @@ import threading
 import time
 from pathlib import Path
 
-from absl import flags
 
 from landmarks_tf.commands import cli
 from landmarks_tf.data import photo_set
@@ -33,41 +32,23 @@ from landmarks_tf.run import MODEL_CARD
 from landmarks_tf.run import SPLIT
 from landmarks_tf.run import VECTORS
 
-FLAGS = flags.FlagValues()
-_MODEL = flags.DEFINE_string(
+FLAGS = cli.Flags()
+_MODEL = FLAGS.string(
     "model",
-    None,
     "Run folder, or a .keras or .tflite file with its labels.txt beside it.",
     required=True,
-    flag_values=FLAGS,
 )
-_HOST = flags.DEFINE_string(
-    "host",
-    "127.0.0.1",
-    "Address to listen on; 0.0.0.0 lets other machines in.",
-    flag_values=FLAGS,
+_HOST = FLAGS.string(
+    "host", "Address to listen on; 0.0.0.0 lets other machines in.", "127.0.0.1"
 )
-_PORT = flags.DEFINE_integer(
-    "port",
-    7860,
-    "Port to listen on.",
-    lower_bound=1,
-    upper_bound=65535,
-    flag_values=FLAGS,
+_PORT = FLAGS.integer(
+    "port", "Port to listen on.", 7860, lower_bound=1, upper_bound=65535
 )
-_MAX_MEGABYTES = flags.DEFINE_float(
-    "max_megabytes",
-    20,
-    "A larger photo is refused.",
-    lower_bound=0.001,
-    flag_values=FLAGS,
+_MAX_MEGABYTES = FLAGS.number(
+    "max_megabytes", "A larger photo is refused.", 20, lower_bound=0.001
 )
-_MAX_MEGAPIXELS = flags.DEFINE_float(
-    "max_megapixels",
-    50,
-    "A photo of more pixels is refused.",
-    lower_bound=0.001,
-    flag_values=FLAGS,
+_MAX_MEGAPIXELS = FLAGS.number(
+    "max_megapixels", "A photo of more pixels is refused.", 50, lower_bound=0.001
 )
 _NUM_EXAMPLES = 4
 _SWEPT_SECONDS = 60

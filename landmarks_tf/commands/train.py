@@ -10,7 +10,6 @@ import os
 import sys
 from pathlib import Path
 
-from absl import flags
 
 from landmarks_tf.commands import cli
 from landmarks_tf.config import TrainConfig
@@ -29,38 +28,27 @@ from landmarks_tf.training.hosts import VARIABLES
 from landmarks_tf.training.train import is_trained
 from landmarks_tf.training.train import train
 
-FLAGS = flags.FlagValues()
+FLAGS = cli.Flags()
 cli.define_flags(TrainConfig, FLAGS)
-_DATA_DIR = flags.DEFINE_string(
+_DATA_DIR = FLAGS.string(
     "data_dir",
-    None,
     "Folder with train/ and test/, or with the class folders themselves, which are "
     "then split. Default: a drawn sample set.",
-    flag_values=FLAGS,
 )
-_OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir",
-    None,
-    "Run folder to write. Default: saved_models/RECIPE.",
-    flag_values=FLAGS,
+_OUTPUT_DIR = FLAGS.string(
+    "output_dir", "Run folder to write. Default: saved_models/RECIPE."
 )
-_RESUME = flags.DEFINE_bool(
-    "resume",
-    False,
-    "Go on after the last finished epoch of a run that was stopped.",
-    flag_values=FLAGS,
+_RESUME = FLAGS.boolean(
+    "resume", "Go on after the last finished epoch of a run that was stopped."
 )
-_OVERWRITE = flags.DEFINE_bool(
-    "overwrite", False, "Replace an older run folder.", flag_values=FLAGS
-)
-_RECIPE = flags.DEFINE_enum(
+_OVERWRITE = FLAGS.boolean("overwrite", "Replace an older run folder.")
+_RECIPE = FLAGS.enum(
     "recipe",
-    None,
-    list(RECIPES),
     "Settings that were measured together; other flags change some of them. Default: "
     "mobile, without --data_dir quickstart; none where --model or --preset chooses a "
     "network.",
-    flag_values=FLAGS,
+    None,
+    list(RECIPES),
 )
 _HOST = {
     "coordinator_address": "HOST:PORT of the first of several hosts, any free port, as "
@@ -70,7 +58,7 @@ _HOST = {
 }
 for name, text in _HOST.items():
     text = f"{text} Default: {VARIABLES[name]} of the environment."
-    flags.DEFINE_string(name, None, text, flag_values=FLAGS)
+    FLAGS.string(name, text)
 
 
 def main(arguments: list[str]) -> int:
