@@ -103,9 +103,7 @@ class DiskCache:
 
 
 def choose_cache(
-    num_photos: int,
-    image_size: tuple[int, int],
-    folder: Path | None,
+    num_photos: int, image_size: tuple[int, int], folder: Path | None
 ) -> PixelCache | None:
     """Returns where decoded photos are to be kept; None for nowhere.
 

@@ -71,9 +71,7 @@ def _make_csv_writer(k: int, file: IO[str]) -> Writer:
         for field in ("name", "class_name", _PROBABILITY)
     ]
     rows = csv.DictWriter(
-        file,
-        ["photo", "is_known", *numbered, "error"],
-        lineterminator="\n",
+        file, ["photo", "is_known", *numbered, "error"], lineterminator="\n"
     )
     rows.writeheader()
 
