@@ -4,6 +4,7 @@ Owns the listing of folders, class names and labels. Reads names, never files; w
 photo is for training and which for testing is decided in `split`. No TensorFlow.
 """
 
+import dataclasses
 import glob
 import itertools
 import os
@@ -12,9 +13,6 @@ from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import field
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,7 +30,7 @@ class Photo(NamedTuple):
     label: int
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class PhotoSet:
     """The photos of a data folder by split.
 
@@ -50,8 +48,8 @@ class PhotoSet:
     class_names: tuple[str, ...]
     splits: Mapping[str, tuple[Photo, ...]]
     ignored: tuple[str, ...] = ()
-    hashes: Mapping[str, str] = field(default_factory=dict)
-    skipped: Mapping[str, str] = field(default_factory=dict)
+    hashes: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    skipped: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def absolute_paths(self, split: str) -> list[str]:
         """Returns the files of a split, in the order of its photos."""
@@ -71,7 +69,7 @@ class PhotoSet:
             by_label[photo.label].append(photo)
         rounds = itertools.zip_longest(*by_label.values())
         in_turn = [photo for photos in rounds for photo in photos if photo is not None]
-        return replace(self, splits={split: tuple(in_turn[:num_photos])})
+        return dataclasses.replace(self, splits={split: tuple(in_turn[:num_photos])})
 
     def all_photos(self) -> list[Photo]:
         """Returns the photos of all splits."""
@@ -102,7 +100,7 @@ class PhotoSet:
             split: tuple(Photo(photo.path, labels[photo.label]) for photo in photos)
             for split, photos in self.splits.items()
         }
-        return replace(self, class_names=tuple(class_names), splits=splits)
+        return dataclasses.replace(self, class_names=tuple(class_names), splits=splits)
 
     def without(self, paths: Collection[str]) -> "PhotoSet":
         """Returns the photos less some relative paths."""
@@ -110,7 +108,7 @@ class PhotoSet:
             split: tuple(photo for photo in photos if photo.path not in paths)
             for split, photos in self.splits.items()
         }
-        return replace(self, splits=splits)
+        return dataclasses.replace(self, splits=splits)
 
 
 def load_photos(data_dir: Path | str) -> PhotoSet:
