@@ -54,10 +54,8 @@ def main(arguments: list[str]) -> int:
 
 def show(found: audit.Audit) -> int:
     """Prints a line for each kind of finding, with its first; returns the exit code."""
-    print(
-        f"{found.num_classes} classes, {found.num_photos} photos, {found.num_readable} "
-        "readable"
-    )
+    photos = f"{found.num_photos} photos, {found.num_readable} readable"
+    print(f"{found.num_classes} classes, {photos}")
     counts = Counter(finding.kind for finding in found.findings)
     firsts = {finding.kind: finding for finding in reversed(found.findings)}
     for kind, title in (audit.PROBLEMS | audit.NOTES).items():

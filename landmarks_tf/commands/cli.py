@@ -192,9 +192,8 @@ def read_config(base: Config, values: flags.FlagValues) -> Config:
     given: dict[str, Any] = {
         name: values[name].value for name in names if values[name].present
     }
-    for name, value in given.items():
-        given[name] = tuple(value) if isinstance(value, list) else value
-    return dataclasses.replace(base, **given)
+    lists = {name: tuple(x) for name, x in given.items() if isinstance(x, list)}
+    return dataclasses.replace(base, **given | lists)
 
 
 def refuse_arguments(arguments: list[str]) -> None:
@@ -222,12 +221,9 @@ class Console:
         if self._bar is None or self._text != event.text:
             self._close()
             self._text = event.text
+            # None disables it where stderr is no terminal.
             self._bar = tqdm.tqdm(
-                desc=event.text,
-                total=event.total,
-                leave=False,
-                disable=None,  # where stderr is no terminal
-                file=sys.stderr,
+                desc=event.text, total=event.total, leave=False, disable=None
             )
         self._bar.update((event.done or 0) - self._bar.n)
         if event.done == event.total:
@@ -286,13 +282,7 @@ def _native_notes_apart() -> Iterator[IO[bytes]]:
         return
     with tempfile.TemporaryFile() as notes:
         os.dup2(notes.fileno(), 2)
-        sys.stderr = open(
-            number,
-            "w",
-            buffering=1,
-            errors="backslashreplace",
-            encoding=stderr.encoding,
-        )
+        sys.stderr = open(number, "w", 1, stderr.encoding, "backslashreplace")
         was_enabled = faulthandler.is_enabled()
         if not was_enabled:
             faulthandler.enable(sys.stderr)

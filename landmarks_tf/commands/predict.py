@@ -17,7 +17,6 @@ Exit code 0: all photos answered; 1: a photo, named on stderr, could not be read
 nothing could be done at all, for a reason on stderr.
 """
 
-import itertools
 import sys
 from pathlib import Path
 
@@ -56,7 +55,7 @@ _MIN_PHOTOS_FOR_BAR = 20
 def main(arguments: list[str]) -> int:
     if not arguments:
         raise InvalidInput("name at least one photo or folder of photos")
-    photos = list(find_photos(arguments))
+    photos = find_photos(arguments)
     classifier = load_classifier(_MODEL.value)
     if _EXPLAIN.value and classifier.find_heat is None:
         raise InvalidInput("`explain` needs a .keras model, not a .tflite file")
@@ -82,18 +81,17 @@ def main(arguments: list[str]) -> int:
     return exit_code
 
 
-def find_photos(arguments: list[str]) -> itertools.chain[Photo]:
+def find_photos(arguments: list[str]) -> list[Photo]:
     """Returns the photos named on the command line, each as it will be read."""
     if arguments.count(output.STDIN) > 1:
         raise InvalidInput("`-` stands for one photo on stdin: name it once")
-    return itertools.chain.from_iterable(
-        (
-            [sys.stdin.buffer.read()]
-            if argument == output.STDIN
-            else photo_set.find_photos([argument])
+    photos: list[Photo] = []
+    for argument in arguments:
+        is_piped = argument == output.STDIN
+        photos += (
+            [sys.stdin.buffer.read()] if is_piped else photo_set.find_photos([argument])
         )
-        for argument in arguments
-    )
+    return photos
 
 
 def name(photo: Photo) -> str:

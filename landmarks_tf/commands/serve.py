@@ -81,9 +81,8 @@ def main(arguments: list[str]) -> None:
             card.read_text(encoding="utf-8") if card.is_file() else "",
             find_examples(run_dir, classifier.class_names),
         )
-        limits = web.Limits(
-            _MAX_MEGABYTES.value, _MAX_MEGAPIXELS.value, os.cpu_count() or 1
-        )
+        num_cores = os.cpu_count() or 1
+        limits = web.Limits(_MAX_MEGABYTES.value, _MAX_MEGAPIXELS.value, num_cores)
         app = web.build_app(classifier, about, _HOST.value, limits)
         # Uvicorn stops, then raises the signal again: what is open shall be closed.
         for name in ("SIGTERM", "SIGHUP"):  # Windows has the first alone

@@ -28,6 +28,7 @@ from apache_beam.ml.inference.base import RunInference
 from landmarks_tf import run
 from landmarks_tf.data.photo_set import is_photo_name
 from landmarks_tf.errors import InvalidInput
+from landmarks_tf.errors import require
 from landmarks_tf.inference.classifier import Classifier
 from landmarks_tf.inference.classifier import load_classifier
 
@@ -145,11 +146,9 @@ def find_model(model: str) -> str:
     """
     is_file = model.endswith(".tflite")
     path = model if is_file else FileSystems.join(model, run.EXPORTS["float32"])
-    if not FileSystems.exists(path):
-        raise InvalidInput(
-            "`model` must be a .tflite file or a run folder with its float32 file, "
-            f"which scripts/export.py writes. Received: model={model}"
-        )
+    wanted = "a .tflite file or a run folder with its float32 file"
+    how = "which scripts/export.py writes"
+    require(FileSystems.exists(path), "model", f"{wanted}, {how}", model)
     return path
 
 
@@ -161,11 +160,8 @@ def require_empty(output_dir: str) -> None:
             f"Received: output_dir={output_dir}"
         )
     (match,) = FileSystems.match([FileSystems.join(output_dir, "**")], [1])
-    if match.metadata_list:
-        raise InvalidInput(
-            "`output_dir` must be new or empty: delete it or choose another. "
-            f"Received: output_dir={output_dir}"
-        )
+    wanted = "new or empty: delete it or choose another"
+    require(not match.metadata_list, "output_dir", wanted, output_dir)
 
 
 def tag(

@@ -199,13 +199,10 @@ class Classifier:
     ) -> Iterator[np.ndarray | InvalidInput]:
         """Yields the probabilities of photos, or why they cannot be read."""
         readable = [pixels for pixels in loaded if isinstance(pixels, np.ndarray)]
-        probabilities = iter(())
-        if readable:
-            images = normalize(np.stack(readable))
-            probabilities = iter(self.predict(images))
+        images = normalize(np.stack(readable)) if readable else None
+        probabilities = iter(() if images is None else self.predict(images))
         for pixels in loaded:
-            is_readable = isinstance(pixels, np.ndarray)
-            yield next(probabilities) if is_readable else pixels
+            yield pixels if isinstance(pixels, InvalidInput) else next(probabilities)
 
     def top_landmarks(self, probabilities: np.ndarray, k: int) -> Prediction:
         """Returns the k most likely landmarks of probabilities `[num_classes]`."""
