@@ -31,9 +31,8 @@ def human_names(class_names: Sequence[str]) -> tuple[str, ...]:
     """
     names = [_human_name(name) for name in class_names]
     counts = Counter(names)
-    return tuple(
-        name if counts[name] == 1 else own for name, own in zip(names, class_names)
-    )
+    pairs = zip(names, class_names)
+    return tuple(name if counts[name] == 1 else own for name, own in pairs)
 
 
 def _human_name(class_name: str) -> str:

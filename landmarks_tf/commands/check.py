@@ -8,7 +8,6 @@ Exit code 0: nothing to put right; 1: problems, see data_report.html; 2: not che
 from collections import Counter
 from pathlib import Path
 
-from absl import flags
 
 from landmarks_tf.commands import cli
 from landmarks_tf.data import audit
@@ -16,39 +15,28 @@ from landmarks_tf.data.photo import MAX_PIXELS
 from landmarks_tf.evaluation.data_report import audit_folder
 from landmarks_tf.names import printable
 
-FLAGS = flags.FlagValues()
-_DATA_DIR = flags.DEFINE_string(
+FLAGS = cli.Flags()
+_DATA_DIR = FLAGS.string(
     "data_dir",
-    None,
     "Folder with train/ and test/, or with the class folders themselves.",
     required=True,
-    flag_values=FLAGS,
 )
-_OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir",
-    ".",
-    "Where data_report.html and data_report.json are written.",
-    flag_values=FLAGS,
+_OUTPUT_DIR = FLAGS.string(
+    "output_dir", "Where data_report.html and data_report.json are written.", "."
 )
-_SPLIT_FILE = flags.DEFINE_string(
+_SPLIT_FILE = FLAGS.string(
     "split_file",
-    None,
     "split.json of a run: pictures must not be shared between its three splits.",
-    flag_values=FLAGS,
 )
-_MAX_PIXELS = flags.DEFINE_integer(
+_MAX_PIXELS = FLAGS.integer(
     "max_pixels",
-    MAX_PIXELS,
     "A photo of more pixels is not decoded.",
+    MAX_PIXELS,
     lower_bound=1,
     upper_bound=MAX_PIXELS,
-    flag_values=FLAGS,
 )
-_MIN_SIDE = flags.DEFINE_integer(
-    "min_side",
-    audit.MIN_SIDE,
-    "A photo with a shorter side, in pixels, is a problem.",
-    flag_values=FLAGS,
+_MIN_SIDE = FLAGS.integer(
+    "min_side", "A photo with a shorter side, in pixels, is a problem.", audit.MIN_SIDE
 )
 
 
@@ -66,10 +54,8 @@ def main(arguments: list[str]) -> int:
 
 def show(found: audit.Audit) -> int:
     """Prints a line for each kind of finding, with its first; returns the exit code."""
-    print(
-        f"{found.num_classes} classes, {found.num_photos} photos, {found.num_readable} "
-        "readable"
-    )
+    photos = f"{found.num_photos} photos, {found.num_readable} readable"
+    print(f"{found.num_classes} classes, {photos}")
     counts = Counter(finding.kind for finding in found.findings)
     firsts = {finding.kind: finding for finding in reversed(found.findings)}
     for kind, title in (audit.PROBLEMS | audit.NOTES).items():

@@ -41,6 +41,31 @@ Config = TypeVar("Config", bound=Settings)
 _MAX_NOTES = 2000
 
 
+class Flags(flags.FlagValues):
+    """The flags of a command. Each method defines one and returns its holder.
+
+    Options are those of absl's functions, such as `required` and `lower_bound`.
+    """
+
+    def string(self, name: str, text: str, default: Any = None, **options: Any) -> Any:
+        return flags.DEFINE_string(name, default, text, self, **options)
+
+    def integer(self, name: str, text: str, default: int, **options: Any) -> Any:
+        return flags.DEFINE_integer(name, default, text, flag_values=self, **options)
+
+    def number(self, name: str, text: str, default: float, **options: Any) -> Any:
+        return flags.DEFINE_float(name, default, text, flag_values=self, **options)
+
+    def boolean(self, name: str, text: str) -> Any:
+        return flags.DEFINE_bool(name, False, text, self)
+
+    def words(self, name: str, text: str) -> Any:
+        return flags.DEFINE_list(name, None, text, self)
+
+    def enum(self, name: str, text: str, default: Any, choices: Sequence[str]) -> Any:
+        return flags.DEFINE_enum(name, default, choices, text, self)
+
+
 @dataclasses.dataclass(frozen=True)
 class Command:
     """A command line: its flags and what it does with them.
@@ -54,12 +79,12 @@ class Command:
     """
 
     main: Callable[[list[str]], int | None]
-    flags: flags.FlagValues
+    flags: Flags
     description: str
     first: Sequence[str] = ()
     error_code: int = 1
 
-    def run(self, arguments: Sequence[str] | None = None) -> None:
+    def run(self, arguments: Sequence[str] = ()) -> None:
         """Parses flags, calls main and ends the program with its exit code.
 
         `-h` and `--help` print the description and the flags; `--version` prints the
@@ -69,14 +94,13 @@ class Command:
         Args:
             arguments: the program's name and its arguments; default: those of Python.
         """
-        arguments = sys.argv if arguments is None else arguments
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")  # odd file names print
         # As Ctrl-C does: what is half-written is removed.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         with _native_notes_apart() as notes:
-            sys.exit(self._guarded(list(arguments), notes))
+            sys.exit(self._guarded(list(arguments or sys.argv), notes))
 
     def _guarded(self, arguments: list[str], notes: IO[bytes]) -> int:
         if {"-h", "-help", "--help"} & set(arguments):
@@ -121,16 +145,13 @@ class Command:
     def describe(self) -> str:
         """Returns the description and a paragraph for each flag."""
         own = {name: self.flags[name] for name in sorted(self.flags)}
-        groups: dict[str, list[flags.Flag]] = {}
-        if self.first:
-            title = "flags that all need first"
-            groups[title] = [own.pop(name) for name in self.first]
+        groups = {"flags that all need first": [own.pop(name) for name in self.first]}
         for flag in sorted(own.values(), key=lambda flag: not _group_of(flag)):
             groups.setdefault(f"{_group_of(flag) or 'other'} flags", []).append(flag)
         lines = [self.description.rstrip()]
         width = min(shutil.get_terminal_size().columns, 88) - 6
         for group, members in groups.items():
-            lines += ["", f"{group}:"]
+            lines += ["", f"{group}:"] if members else []
             for flag in members:
                 value = (flag.default_as_str or "").strip("'")
                 lines.append(f"  --{flag.name}{'=' * bool(value)}{value}")
@@ -171,9 +192,8 @@ def read_config(base: Config, values: flags.FlagValues) -> Config:
     given: dict[str, Any] = {
         name: values[name].value for name in names if values[name].present
     }
-    for name, value in given.items():
-        given[name] = tuple(value) if isinstance(value, list) else value
-    return dataclasses.replace(base, **given)
+    lists = {name: tuple(x) for name, x in given.items() if isinstance(x, list)}
+    return dataclasses.replace(base, **given | lists)
 
 
 def refuse_arguments(arguments: list[str]) -> None:
@@ -201,12 +221,9 @@ class Console:
         if self._bar is None or self._text != event.text:
             self._close()
             self._text = event.text
+            # None disables it where stderr is no terminal.
             self._bar = tqdm.tqdm(
-                desc=event.text,
-                total=event.total,
-                leave=False,
-                disable=None,  # where stderr is no terminal
-                file=sys.stderr,
+                desc=event.text, total=event.total, leave=False, disable=None
             )
         self._bar.update((event.done or 0) - self._bar.n)
         if event.done == event.total:
@@ -265,13 +282,7 @@ def _native_notes_apart() -> Iterator[IO[bytes]]:
         return
     with tempfile.TemporaryFile() as notes:
         os.dup2(notes.fileno(), 2)
-        sys.stderr = open(
-            number,
-            "w",
-            buffering=1,
-            errors="backslashreplace",
-            encoding=stderr.encoding,
-        )
+        sys.stderr = open(number, "w", 1, stderr.encoding, "backslashreplace")
         was_enabled = faulthandler.is_enabled()
         if not was_enabled:
             faulthandler.enable(sys.stderr)

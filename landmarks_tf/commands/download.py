@@ -8,7 +8,6 @@ Ends with the summary of check_data.py; exit code 0: nothing to put right; 1: pr
 
 from pathlib import Path
 
-from absl import flags
 
 from landmarks_tf.commands import check
 from landmarks_tf.commands import cli
@@ -16,25 +15,17 @@ from landmarks_tf.data import photo_set
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.evaluation.data_report import audit_folder
 
-FLAGS = flags.FlagValues()
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir",
-    None,
-    "Folder to make, with train/ and test/.",
-    required=True,
-    flag_values=FLAGS,
+FLAGS = cli.Flags()
+_DATA_DIR = FLAGS.string(
+    "data_dir", "Folder to make, with train/ and test/.", required=True
 )
-_URL = flags.DEFINE_string(
+_URL = FLAGS.string(
     "url",
-    "https://udacity-dlnfd.s3-us-west-1.amazonaws.com/datasets/landmark_images.zip",
     "Zip or tar archive of a folder with train/ and test/, or with class folders.",
-    flag_values=FLAGS,
+    "https://udacity-dlnfd.s3-us-west-1.amazonaws.com/datasets/landmark_images.zip",
 )
-_OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir",
-    ".",
-    "Where data_report.html and data_report.json are written.",
-    flag_values=FLAGS,
+_OUTPUT_DIR = FLAGS.string(
+    "output_dir", "Where data_report.html and data_report.json are written.", "."
 )
 
 

@@ -11,23 +11,17 @@ Exit code 0: all are written; 3: one is not, and is named on stderr.
 
 from pathlib import Path
 
-from absl import flags
 
 from landmarks_tf.commands import cli
 from landmarks_tf.config import ExportConfig
 from landmarks_tf.evaluation.evaluate import require_run
 from landmarks_tf.run import Run
 
-FLAGS = flags.FlagValues()
+FLAGS = cli.Flags()
 cli.define_flags(ExportConfig, FLAGS)
-_MODEL_DIR = flags.DEFINE_string(
-    "model_dir", None, "Run folder.", required=True, flag_values=FLAGS
-)
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir",
-    None,
-    "Where the run's photos are now, if not where they were.",
-    flag_values=FLAGS,
+_MODEL_DIR = FLAGS.string("model_dir", "Run folder.", required=True)
+_DATA_DIR = FLAGS.string(
+    "data_dir", "Where the run's photos are now, if not where they were."
 )
 
 

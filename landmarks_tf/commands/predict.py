@@ -17,12 +17,10 @@ Exit code 0: all photos answered; 1: a photo, named on stderr, could not be read
 nothing could be done at all, for a reason on stderr.
 """
 
-import itertools
 import sys
 from pathlib import Path
 
 import tqdm
-from absl import flags
 
 from landmarks_tf.commands import cli
 from landmarks_tf.data import photo_set
@@ -32,30 +30,23 @@ from landmarks_tf.inference.classifier import load_classifier
 from landmarks_tf.inference.photo_input import Photo
 from landmarks_tf.names import printable
 
-FLAGS = flags.FlagValues()
-_MODEL = flags.DEFINE_string(
+FLAGS = cli.Flags()
+_MODEL = FLAGS.string(
     "model",
-    None,
     "Run folder, or a .keras or .tflite file with its labels.txt beside it.",
     required=True,
-    flag_values=FLAGS,
 )
-_TOP_K = flags.DEFINE_integer(
-    "top_k", 3, "Landmarks to name.", lower_bound=1, flag_values=FLAGS
-)
-_OUTPUT = flags.DEFINE_enum(
+_TOP_K = FLAGS.integer("top_k", "Landmarks to name.", 3, lower_bound=1)
+_OUTPUT = FLAGS.enum(
     "output",
+    "A table for people; an object a line or a row for each photo, for programs.",
     "table",
     ["table", "json", "csv"],
-    "A table for people; an object a line or a row for each photo, for programs.",
-    flag_values=FLAGS,
 )
-_EXPLAIN = flags.DEFINE_string(
+_EXPLAIN = FLAGS.string(
     "explain",
-    None,
     "Folder to write each photo into, coloured where the network looks for its answer. "
     "Needs a .keras model.",
-    flag_values=FLAGS,
 )
 # Fewer are answered before a bar would be looked at.
 _MIN_PHOTOS_FOR_BAR = 20
@@ -64,7 +55,7 @@ _MIN_PHOTOS_FOR_BAR = 20
 def main(arguments: list[str]) -> int:
     if not arguments:
         raise InvalidInput("name at least one photo or folder of photos")
-    photos = list(find_photos(arguments))
+    photos = find_photos(arguments)
     classifier = load_classifier(_MODEL.value)
     if _EXPLAIN.value and classifier.find_heat is None:
         raise InvalidInput("`explain` needs a .keras model, not a .tflite file")
@@ -90,18 +81,17 @@ def main(arguments: list[str]) -> int:
     return exit_code
 
 
-def find_photos(arguments: list[str]) -> itertools.chain[Photo]:
+def find_photos(arguments: list[str]) -> list[Photo]:
     """Returns the photos named on the command line, each as it will be read."""
     if arguments.count(output.STDIN) > 1:
         raise InvalidInput("`-` stands for one photo on stdin: name it once")
-    return itertools.chain.from_iterable(
-        (
-            [sys.stdin.buffer.read()]
-            if argument == output.STDIN
-            else photo_set.find_photos([argument])
+    photos: list[Photo] = []
+    for argument in arguments:
+        is_piped = argument == output.STDIN
+        photos += (
+            [sys.stdin.buffer.read()] if is_piped else photo_set.find_photos([argument])
         )
-        for argument in arguments
-    )
+    return photos
 
 
 def name(photo: Photo) -> str:

@@ -22,52 +22,31 @@ import threading
 import time
 from pathlib import Path
 
-from absl import flags
 
+from landmarks_tf import run
 from landmarks_tf.commands import cli
 from landmarks_tf.data import photo_set
 from landmarks_tf.data import split_file
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.inference.classifier import load_classifier
-from landmarks_tf.run import MODEL_CARD
-from landmarks_tf.run import SPLIT
-from landmarks_tf.run import VECTORS
 
-FLAGS = flags.FlagValues()
-_MODEL = flags.DEFINE_string(
+FLAGS = cli.Flags()
+_MODEL = FLAGS.string(
     "model",
-    None,
     "Run folder, or a .keras or .tflite file with its labels.txt beside it.",
     required=True,
-    flag_values=FLAGS,
 )
-_HOST = flags.DEFINE_string(
-    "host",
-    "127.0.0.1",
-    "Address to listen on; 0.0.0.0 lets other machines in.",
-    flag_values=FLAGS,
+_HOST = FLAGS.string(
+    "host", "Address to listen on; 0.0.0.0 lets other machines in.", "127.0.0.1"
 )
-_PORT = flags.DEFINE_integer(
-    "port",
-    7860,
-    "Port to listen on.",
-    lower_bound=1,
-    upper_bound=65535,
-    flag_values=FLAGS,
+_PORT = FLAGS.integer(
+    "port", "Port to listen on.", 7860, lower_bound=1, upper_bound=65535
 )
-_MAX_MEGABYTES = flags.DEFINE_float(
-    "max_megabytes",
-    20,
-    "A larger photo is refused.",
-    lower_bound=0.001,
-    flag_values=FLAGS,
+_MAX_MEGABYTES = FLAGS.number(
+    "max_megabytes", "A larger photo is refused.", 20, lower_bound=0.001
 )
-_MAX_MEGAPIXELS = flags.DEFINE_float(
-    "max_megapixels",
-    50,
-    "A photo of more pixels is refused.",
-    lower_bound=0.001,
-    flag_values=FLAGS,
+_MAX_MEGAPIXELS = FLAGS.number(
+    "max_megapixels", "A photo of more pixels is refused.", 50, lower_bound=0.001
 )
 _NUM_EXAMPLES = 4
 _SWEPT_SECONDS = 60
@@ -96,15 +75,14 @@ def main(arguments: list[str]) -> None:
         print(f"loading {path} ...", flush=True)
         classifier = load_classifier(path)
         run_dir = path if path.is_dir() else path.parent
-        card = run_dir / MODEL_CARD
+        card = run_dir / run.MODEL_CARD
         about = web_page.About(
             run_dir.resolve().name,
             card.read_text(encoding="utf-8") if card.is_file() else "",
             find_examples(run_dir, classifier.class_names),
         )
-        limits = web.Limits(
-            _MAX_MEGABYTES.value, _MAX_MEGAPIXELS.value, os.cpu_count() or 1
-        )
+        num_cores = os.cpu_count() or 1
+        limits = web.Limits(_MAX_MEGABYTES.value, _MAX_MEGAPIXELS.value, num_cores)
         app = web.build_app(classifier, about, _HOST.value, limits)
         # Uvicorn stops, then raises the signal again: what is open shall be closed.
         for name in ("SIGTERM", "SIGHUP"):  # Windows has the first alone
@@ -149,12 +127,12 @@ def require_free_port() -> None:
 def find_examples(run_dir: Path, class_names: tuple[str, ...]) -> list[Path]:
     """Returns some of the run's test photos, or of the photos drawn for its vectors."""
     try:
-        photos = split_file.load_split(run_dir / SPLIT, class_names, None, ["test"])
+        photos = split_file.load_split(run_dir / run.SPLIT, class_names, None, ["test"])
         one_of_each = photos.draw_evenly("test", len(class_names))
         paths = one_of_each.absolute_paths("test")
         return [Path(path) for path in paths[:: -(-len(paths) // _NUM_EXAMPLES)]]
     except (InvalidInput, OSError):  # gone since, or it was trained elsewhere
-        files = sorted((run_dir / VECTORS).glob("*"))
+        files = sorted((run_dir / run.VECTORS).glob("*"))
         return [path for path in files if photo_set.is_photo_name(path.name)]
 
 

@@ -24,7 +24,6 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from absl import flags
 
 from landmarks_tf.commands import cli
 from landmarks_tf.errors import InvalidInput
@@ -33,42 +32,29 @@ from landmarks_tf.errors import first_line
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
 
-FLAGS = flags.FlagValues()
-_MODEL = flags.DEFINE_string(
+FLAGS = cli.Flags()
+_MODEL = FLAGS.string(
     "model",
-    None,
     "A .tflite file with its labels.txt beside it, or a run folder, whose float32 file "
     "is taken if it is there.",
     required=True,
-    flag_values=FLAGS,
 )
-_PHOTOS = flags.DEFINE_string(
+_PHOTOS = FLAGS.string(
     "photos",
-    None,
     "Folder, searched recursively, or pattern of the photos; also gs://... and what "
     "else Beam reads.",
     required=True,
-    flag_values=FLAGS,
 )
-_OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir",
-    None,
-    "Folder for the tags, new or empty; also gs://...",
-    required=True,
-    flag_values=FLAGS,
+_OUTPUT_DIR = FLAGS.string(
+    "output_dir", "Folder for the tags, new or empty; also gs://...", required=True
 )
-_OUTPUT = flags.DEFINE_enum(
-    "output", "jsonl", ["jsonl", "parquet"], "Form of the tags.", flag_values=FLAGS
-)
-_TOP_K = flags.DEFINE_integer(
-    "top_k", 3, "Landmarks to name.", lower_bound=1, flag_values=FLAGS
-)
-_NUM_WORKERS = flags.DEFINE_integer(
+_OUTPUT = FLAGS.enum("output", "Form of the tags.", "jsonl", ["jsonl", "parquet"])
+_TOP_K = FLAGS.integer("top_k", "Landmarks to name.", 3, lower_bound=1)
+_NUM_WORKERS = FLAGS.integer(
     "num_workers",
-    os.cpu_count() or 1,
     "Threads that decode and predict on this machine; of no effect with a --runner.",
+    os.cpu_count() or 1,
     lower_bound=1,
-    flag_values=FLAGS,
 )
 
 

@@ -10,7 +10,6 @@ import os
 import sys
 from pathlib import Path
 
-from absl import flags
 
 from landmarks_tf.commands import cli
 from landmarks_tf.config import TrainConfig
@@ -29,38 +28,27 @@ from landmarks_tf.training.hosts import VARIABLES
 from landmarks_tf.training.train import is_trained
 from landmarks_tf.training.train import train
 
-FLAGS = flags.FlagValues()
+FLAGS = cli.Flags()
 cli.define_flags(TrainConfig, FLAGS)
-_DATA_DIR = flags.DEFINE_string(
+_DATA_DIR = FLAGS.string(
     "data_dir",
-    None,
     "Folder with train/ and test/, or with the class folders themselves, which are "
     "then split. Default: a drawn sample set.",
-    flag_values=FLAGS,
 )
-_OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir",
-    None,
-    "Run folder to write. Default: saved_models/RECIPE.",
-    flag_values=FLAGS,
+_OUTPUT_DIR = FLAGS.string(
+    "output_dir", "Run folder to write. Default: saved_models/RECIPE."
 )
-_RESUME = flags.DEFINE_bool(
-    "resume",
-    False,
-    "Go on after the last finished epoch of a run that was stopped.",
-    flag_values=FLAGS,
+_RESUME = FLAGS.boolean(
+    "resume", "Go on after the last finished epoch of a run that was stopped."
 )
-_OVERWRITE = flags.DEFINE_bool(
-    "overwrite", False, "Replace an older run folder.", flag_values=FLAGS
-)
-_RECIPE = flags.DEFINE_enum(
+_OVERWRITE = FLAGS.boolean("overwrite", "Replace an older run folder.")
+_RECIPE = FLAGS.enum(
     "recipe",
-    None,
-    list(RECIPES),
     "Settings that were measured together; other flags change some of them. Default: "
     "mobile, without --data_dir quickstart; none where --model or --preset chooses a "
     "network.",
-    flag_values=FLAGS,
+    None,
+    list(RECIPES),
 )
 _HOST = {
     "coordinator_address": "HOST:PORT of the first of several hosts, any free port, as "
@@ -70,7 +58,7 @@ _HOST = {
 }
 for name, text in _HOST.items():
     text = f"{text} Default: {VARIABLES[name]} of the environment."
-    flags.DEFINE_string(name, None, text, flag_values=FLAGS)
+    FLAGS.string(name, text)
 
 
 def main(arguments: list[str]) -> int:
@@ -81,19 +69,13 @@ def main(arguments: list[str]) -> int:
     is_done = _RESUME.value and is_finished(output_dir)
     if _RESUME.value and _OVERWRITE.value:
         raise InvalidInput("--resume and --overwrite exclude each other")
-    existing = "resume" if _RESUME.value else "refuse"
+    mode = "overwrite" if _OVERWRITE.value else "resume" if _RESUME.value else "refuse"
+    data_dir, console = _DATA_DIR.value or None, cli.Console()
     try:
-        run = train(
-            _DATA_DIR.value or None,
-            config,
-            output_dir,
-            progress=cli.Console(),
-            on_existing="overwrite" if _OVERWRITE.value else existing,
-        )
+        run = train(data_dir, config, output_dir, progress=console, on_existing=mode)
     except KeyboardInterrupt as error:
-        raise KeyboardInterrupt(
-            how_to_go_on(output_dir, config, _OVERWRITE.value)
-        ) from error
+        advice = how_to_go_on(output_dir, config, _OVERWRITE.value)
+        raise KeyboardInterrupt(advice) from error
     except Exception as error:
         reason = cli.system_reason(error)
         if not reason:
@@ -137,15 +119,14 @@ def show(run: Run, config: TrainConfig) -> int:
     test = run.metrics.test
     if test is None or test.top1 < config.min_accuracy:
         return 3
-    names = ["test"]
-    photos = split_file.load_split(run.path / SPLIT, run.class_names, names=names)
+    path = run.path / SPLIT
+    photos = split_file.load_split(path, run.class_names, names=["test"])
     photo = photos.absolute_paths("test")[0]
     classifier = load_classifier(run.path)
     landmarks = classifier.predict_landmarks(photo)
     print(f"run folder: {run.path}")
-    write = output.make_writer(
-        "table", [photo], classifier.names, len(landmarks), sys.stdout
-    )
+    k = len(landmarks)
+    write = output.make_writer("table", [photo], classifier.names, k, sys.stdout)
     write(photo, landmarks)
     print(f"next: python scripts/serve.py --model={run.path}")
     return 3 if any(record["faults"] for record in run.parity.values()) else 0
@@ -155,9 +136,8 @@ def _place_host(config: TrainConfig) -> None:
     """Puts the flags of a host into the environment, where the library reads them."""
     for name, variable in VARIABLES.items():
         value = FLAGS[name].value
-        is_alone = config.distribution != "hosts"
-        wanted = "left out without --distribution=hosts"
-        require(value is None or not is_alone, name, wanted, value)
+        is_allowed = value is None or config.distribution == "hosts"
+        require(is_allowed, name, "left out without --distribution=hosts", value)
         if value is not None:
             os.environ[variable] = value
 

@@ -170,10 +170,8 @@ def _check_balance(photos: PhotoSet) -> Iterator[Finding]:
     for label, count in sorted(counts.items()):
         is_usual = middle * _MIN_SHARE <= count <= middle * _MAX_SHARE
         if count < _MIN_PHOTOS or not is_usual:
-            name = photos.class_names[label]
-            yield Finding(
-                "imbalance", f"{name}: {count} photos to train on, median {middle:g}"
-            )
+            text = f"{count} photos to train on, median {middle:g}"
+            yield Finding("imbalance", f"{photos.class_names[label]}: {text}")
 
 
 def _check_names(class_names: Sequence[str]) -> Iterator[Finding]:
@@ -196,8 +194,7 @@ def _check_ignored(
 ) -> Iterator[Finding]:
     for path in ignored:
         found = others.get(path, "")
-        is_hidden = path.startswith(".") or "/." in path
-        if is_hidden:
+        if "/." in f"/{path}":
             yield Finding("ignored", "hidden", (path,))
         elif path.endswith("/"):
             where = "train/CLASS/ and test/CLASS/, or in CLASS/"

@@ -71,10 +71,7 @@ def as_image_size(image_size: ImageSize) -> tuple[int, int]:
     Raises:
         InvalidInput: if it is neither.
     """
-    if isinstance(image_size, Sequence):
-        sizes = tuple(image_size)
-    else:
-        sizes = (image_size, image_size)
+    sizes = image_size if isinstance(image_size, Sequence) else (image_size,) * 2
     is_size = len(sizes) == 2 and all(_is_positive_integer(size) for size in sizes)
     wanted = "a positive integer or a (height, width) pair of them"
     require(is_size, "image_size", wanted, image_size)

@@ -4,6 +4,7 @@ Owns the listing of folders, class names and labels. Reads names, never files; w
 photo is for training and which for testing is decided in `split`. No TensorFlow.
 """
 
+import dataclasses
 import glob
 import itertools
 import os
@@ -12,9 +13,6 @@ from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import field
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,7 +30,7 @@ class Photo(NamedTuple):
     label: int
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class PhotoSet:
     """The photos of a data folder by split.
 
@@ -50,8 +48,8 @@ class PhotoSet:
     class_names: tuple[str, ...]
     splits: Mapping[str, tuple[Photo, ...]]
     ignored: tuple[str, ...] = ()
-    hashes: Mapping[str, str] = field(default_factory=dict)
-    skipped: Mapping[str, str] = field(default_factory=dict)
+    hashes: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    skipped: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def absolute_paths(self, split: str) -> list[str]:
         """Returns the files of a split, in the order of its photos."""
@@ -71,7 +69,7 @@ class PhotoSet:
             by_label[photo.label].append(photo)
         rounds = itertools.zip_longest(*by_label.values())
         in_turn = [photo for photos in rounds for photo in photos if photo is not None]
-        return replace(self, splits={split: tuple(in_turn[:num_photos])})
+        return dataclasses.replace(self, splits={split: tuple(in_turn[:num_photos])})
 
     def all_photos(self) -> list[Photo]:
         """Returns the photos of all splits."""
@@ -79,11 +77,7 @@ class PhotoSet:
 
     def visible_ignored(self) -> list[str]:
         """Returns the paths of `ignored` that are not hidden."""
-        return [
-            path
-            for path in self.ignored
-            if "/." not in path and not path.startswith(".")
-        ]
+        return [path for path in self.ignored if "/." not in f"/{path}"]
 
     def classes_without(self, split: str) -> list[str]:
         """Returns the names of the classes that have no photo in a split."""
@@ -102,7 +96,7 @@ class PhotoSet:
             split: tuple(Photo(photo.path, labels[photo.label]) for photo in photos)
             for split, photos in self.splits.items()
         }
-        return replace(self, class_names=tuple(class_names), splits=splits)
+        return dataclasses.replace(self, class_names=tuple(class_names), splits=splits)
 
     def without(self, paths: Collection[str]) -> "PhotoSet":
         """Returns the photos less some relative paths."""
@@ -110,7 +104,7 @@ class PhotoSet:
             split: tuple(photo for photo in photos if photo.path not in paths)
             for split, photos in self.splits.items()
         }
-        return replace(self, splits=splits)
+        return dataclasses.replace(self, splits=splits)
 
 
 def load_photos(data_dir: Path | str) -> PhotoSet:
@@ -153,14 +147,13 @@ def list_data_dir(data_dir: Path | str) -> tuple[PhotoSet, list[str]]:
         raise InvalidInput(f"{data_dir} has a folder test/ but no folder train/")
     train_dir = data_dir / "train" if has_train else data_dir
     class_names = list_class_folders(train_dir)
-    unseen = []
-    if has_test and has_train:
-        unseen = sorted({*list_class_folders(test_dir)} - {*class_names})
+    unseen = (
+        sorted({*list_class_folders(test_dir)} - {*class_names}) if has_test else []
+    )
     labels = {name: label for label, name in enumerate([*class_names, *unseen])}
     train, others = list_photos(data_dir, train_dir, labels)
-    others += _list_beside(
-        data_dir, data_dir, ("train", "test") if has_train else labels
-    )
+    read = ("train", "test") if has_train else labels
+    others += _list_beside(data_dir, data_dir, read)
     if has_train:
         others += _list_beside(data_dir, train_dir, labels)
     test: tuple[Photo, ...] = ()
@@ -259,20 +252,18 @@ def list_photos(
         the photos sorted by path, and the relative paths of other files and, with a
         slash at the end, of folders.
     """
-    photos = []
-    ignored = []
+    photos, ignored = [], []
     # Plain strings and scandir: a million photos are listed in seconds.
     prefix = "" if folder == data_dir else f"{folder.relative_to(data_dir)}/"
     for class_name in list_class_folders(folder):
-        label = labels.get(class_name)
-        if label is None:
+        if class_name not in labels:
             continue
         with os.scandir(folder / class_name) as entries:
             names = sorted((entry.name, _is_dir(entry)) for entry in entries)
         for name, is_dir in names:
             path = f"{prefix}{class_name}/{name}"
             if is_photo_name(name) and not is_dir:
-                photos.append(Photo(path, label))
+                photos.append(Photo(path, labels[class_name]))
             else:
                 ignored.append(f"{path}/" if is_dir else path)
     return tuple(photos), tuple(ignored)
@@ -308,11 +299,10 @@ def find_photos(named: Iterable[str | Path]) -> list[Path]:
     Raises:
         InvalidInput: if a folder holds no photo, or a pattern fits nothing.
     """
-    found: list[Path] = []
-    for name in named:
-        for path in _expand(name):
-            found += _photos_of_folder(path) if path.is_dir() else [path]
-    return list(dict.fromkeys(found))
+    found: dict[Path, None] = {}
+    for path in itertools.chain.from_iterable(map(_expand, named)):
+        found |= dict.fromkeys(_photos_of_folder(path) if path.is_dir() else [path])
+    return list(found)
 
 
 def _expand(name: str | Path) -> list[Path]:

@@ -13,7 +13,6 @@ import shutil
 from collections.abc import Callable
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -30,21 +29,8 @@ MEMORY_BUDGET_BYTES = 2**30
 RESERVE_BYTES = 2**30
 
 
-class PixelCache(Protocol):
-    """Keeps images, uint8, by their keys; called from several threads."""
-
-    def fetch(self, key: str) -> np.ndarray | None:
-        """Returns all bytes of an image, `[num_bytes]`; None if it is not kept."""
-
-    def keep(self, key: str, pixels: np.ndarray) -> None:
-        """Keeps an image, `[height, width, 3]`."""
-
-    def clear(self) -> None:
-        """Forgets all images."""
-
-
 class MemoryCache:
-    """A `PixelCache` of arrays.
+    """Keeps images, uint8, by their keys as arrays; called from several threads.
 
     TensorFlow holds it for good once a dataset has used it: `clear` frees the memory.
     """
@@ -53,17 +39,20 @@ class MemoryCache:
         self._images: dict[str, np.ndarray] = {}
 
     def fetch(self, key: str) -> np.ndarray | None:
+        """Returns all bytes of an image, `[num_bytes]`; None if it is not kept."""
         return self._images.get(key)
 
     def keep(self, key: str, pixels: np.ndarray) -> None:
+        """Keeps an image, `[height, width, 3]`."""
         self._images[key] = pixels.flatten()  # a copy: the other is TensorFlow's
 
     def clear(self) -> None:
+        """Forgets all images."""
         self._images.clear()
 
 
 class DiskCache:
-    """A `PixelCache` of files, which outlasts the program.
+    """Keeps images as `MemoryCache` does, in files, which outlast the program.
 
     Attributes:
         folder: of the files; made if it is not there.
@@ -102,10 +91,11 @@ class DiskCache:
             )
 
 
+PixelCache = MemoryCache | DiskCache
+
+
 def choose_cache(
-    num_photos: int,
-    image_size: tuple[int, int],
-    folder: Path | None,
+    num_photos: int, image_size: tuple[int, int], folder: Path | None
 ) -> PixelCache | None:
     """Returns where decoded photos are to be kept; None for nowhere.
 
@@ -139,9 +129,8 @@ def name_keys(paths: Sequence[str], image_size: tuple[int, int]) -> list[str]:
     keys = []
     for path in paths:
         digest = common.copy()
-        digest.update(os.path.abspath(os.fsencode(path)))
-        digest.update(b"\0")
-        digest.update(file_state(path).encode())
+        place = os.path.abspath(os.fsencode(path))
+        digest.update(place + b"\0" + file_state(path).encode())
         keys.append(digest.hexdigest()[:32])
     return keys
 

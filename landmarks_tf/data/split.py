@@ -20,8 +20,6 @@ from landmarks_tf.config import TrainConfig
 from landmarks_tf.data import file_check
 from landmarks_tf.data import photo_set
 from landmarks_tf.data import split_file
-from landmarks_tf.data.photo_set import Photo
-from landmarks_tf.data.photo_set import PhotoSet
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.progress import Event
 from landmarks_tf.progress import Progress
@@ -30,7 +28,7 @@ from landmarks_tf.progress import ignore
 
 def load_divided(
     data_dir: Path, config: TrainConfig, progress: Progress = ignore
-) -> PhotoSet:
+) -> photo_set.PhotoSet:
     """Lists a data folder, reads its photos and divides those that can be read.
 
     Args:
@@ -45,8 +43,8 @@ def load_divided(
 
 
 def divide(
-    listed: PhotoSet, config: TrainConfig, progress: Progress = ignore
-) -> PhotoSet:
+    listed: photo_set.PhotoSet, config: TrainConfig, progress: Progress = ignore
+) -> photo_set.PhotoSet:
     """Reads all photos and divides those that can be read; see `load_divided`."""
     checks = file_check.check_photos(listed, progress=progress)
     readable, skipped = file_check.skip_unreadable(listed, checks, progress)
@@ -68,7 +66,7 @@ def divide(
 
 
 def _load_earlier(
-    photos: PhotoSet, hashes: Mapping[str, str], path: str, progress: Progress
+    photos: photo_set.PhotoSet, hashes: Mapping[str, str], path: str, progress: Progress
 ) -> dict[str, str]:
     """Returns the split of an earlier run by content, and tells how many are new."""
     if not path:
@@ -80,7 +78,7 @@ def _load_earlier(
 
 
 def _tell_counts(
-    photos: PhotoSet, num_unreadable: int, num_alike: int, progress: Progress
+    photos: photo_set.PhotoSet, num_unreadable: int, num_alike: int, progress: Progress
 ) -> None:
     """Tells how many photos each split has, and which class cannot be tested."""
     why = ["cannot be read", "show what another split shows"]
@@ -119,12 +117,12 @@ WHOLE = Share()
 
 
 def split_photos(
-    photos: PhotoSet,
+    photos: photo_set.PhotoSet,
     hashes: Mapping[str, str],
     config: TrainConfig,
     groups: Iterable[Collection[str]] = (),
     earlier: Mapping[str, str] | None = None,
-) -> tuple[PhotoSet, dict[str, str]]:
+) -> tuple[photo_set.PhotoSet, dict[str, str]]:
     """Divides the training photos: a test split where there is none, a validation.
 
     Content and seed decide, not names or order. Each class gives its share to within
@@ -151,7 +149,7 @@ def split_photos(
     fixed, left_out = _fix(photos, hashes, unit_of, earlier or {})
     rest = photos.without(left_out)
 
-    def draw(salt: str, photo: Photo) -> tuple[str, str]:
+    def draw(salt: str, photo: photo_set.Photo) -> tuple[str, str]:
         key = f"{salt} {config.seed} {hashes[photo.path]}"
         return hashlib.sha256(key.encode()).hexdigest(), photo.path
 
@@ -172,7 +170,7 @@ def split_photos(
 
 
 def _fix(
-    photos: PhotoSet,
+    photos: photo_set.PhotoSet,
     hashes: Mapping[str, str],
     unit_of: Mapping[str, int],
     earlier: Mapping[str, str],
@@ -212,18 +210,18 @@ def _fix(
 
 
 def _hold_out(
-    photos: Sequence[Photo],
+    photos: Sequence[photo_set.Photo],
     fraction: float,
     name: str,
     unit_of: Mapping[str, int],
     fixed: Mapping[str, str],
-) -> set[Photo]:
+) -> set[photo_set.Photo]:
     """Returns a `fraction` of each class, the first in order, groups undivided."""
     counts = Counter(photo.label for photo in photos)
     left = Counter(_allocate(counts, fraction))
     held_out = {photo for photo in photos if fixed.get(photo.path) == name}
     left.subtract(photo.label for photo in held_out)
-    units: dict[object, list[Photo]] = {}
+    units: dict[object, list[photo_set.Photo]] = {}
     for photo in photos:
         if photo.path not in fixed:
             units.setdefault(unit_of.get(photo.path, photo.path), []).append(photo)
@@ -241,8 +239,8 @@ def _hold_out(
 
 
 def _first_spare(
-    units: Iterable[list[Photo]], counts: Mapping[int, int]
-) -> list[Photo]:
+    units: Iterable[list[photo_set.Photo]], counts: Mapping[int, int]
+) -> list[photo_set.Photo]:
     """Returns the first group without which every class has a photo left."""
     for unit in units:
         wanted = Counter(photo.label for photo in unit)

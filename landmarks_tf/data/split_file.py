@@ -76,18 +76,15 @@ def load_split(
         rows = zip(record[split], [labels[folder] for folder in folders])
         splits[split] = tuple(Photo(*row) for row in rows)
     recorded = {f: digest for name in names for f, digest in record[name].items()}
-    skipped = record["skipped"]
     photos = PhotoSet(
-        data_dir, tuple(class_names), splits, hashes=recorded, skipped=skipped
+        data_dir, tuple(class_names), splits, (), recorded, record["skipped"]
     )
     for photo in photos.all_photos():
         if not (data_dir / photo.path).is_file():
             raise InvalidInput(f"{data_dir / photo.path} is gone since the split")
-    hashes = hash_photos(photos) if reads_photos else {}
-    for split in names if reads_photos else ():
-        for file, digest in record[split].items():
-            if hashes.get(file, digest) != digest:
-                raise InvalidInput(f"{data_dir / file} has changed since the split")
+    for file, digest in (hash_photos(photos) if reads_photos else {}).items():
+        if digest != recorded[file]:
+            raise InvalidInput(f"{data_dir / file} has changed since the split")
     return photos
 
 
@@ -108,11 +105,8 @@ def load_earlier(
     """
     for change in find_changes(path, photos, hashes):
         raise InvalidInput(change)
-    split_of: dict[str, str] = {}
     record = _load_record(path)
-    for split in SPLITS:
-        split_of |= {digest: split for digest in record[split].values()}
-    return split_of
+    return {digest: split for split in SPLITS for digest in record[split].values()}
 
 
 def find_changes(
@@ -138,9 +132,7 @@ def find_changes(
             elif file.split("/")[-2] not in classes:
                 now = " and ".join(sorted(classes))
                 yield f"{file} is in the class {now} since the split of {path}"
-            elif test and not any(
-                is_test == (split == "test") for _, is_test in places
-            ):
+            elif test and (split == "test") not in {is_test for _, is_test in places}:
                 yield f"{file} has changed sides since the split of {path}"
 
 

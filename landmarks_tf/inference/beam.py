@@ -25,13 +25,12 @@ from apache_beam.metrics import MetricsFilter
 from apache_beam.ml.inference.base import ModelHandler
 from apache_beam.ml.inference.base import RunInference
 
+from landmarks_tf import run
 from landmarks_tf.data.photo_set import is_photo_name
 from landmarks_tf.errors import InvalidInput
+from landmarks_tf.errors import require
 from landmarks_tf.inference.classifier import Classifier
 from landmarks_tf.inference.classifier import load_classifier
-from landmarks_tf.run import EXPORTS
-from landmarks_tf.run import LABELS
-from landmarks_tf.run import METRICS
 
 TAGS = "tags"
 BAD = "bad"
@@ -70,7 +69,7 @@ class LandmarkHandler(ModelHandler[fileio.ReadableFile, tuple[str, str], Classif
             return load_classifier(self._model, self._num_cores)
         local_dir = tempfile.mkdtemp()
         folder, name = FileSystems.split(self._model)
-        for part in (name, LABELS, METRICS):
+        for part in (name, run.LABELS, run.METRICS):
             source = FileSystems.join(folder, part)
             if FileSystems.exists(source):
                 with FileSystems.open(source) as file:
@@ -146,12 +145,10 @@ def find_model(model: str) -> str:
         InvalidInput: if it is not there.
     """
     is_file = model.endswith(".tflite")
-    path = model if is_file else FileSystems.join(model, EXPORTS["float32"])
-    if not FileSystems.exists(path):
-        raise InvalidInput(
-            "`model` must be a .tflite file or a run folder with its float32 file, "
-            f"which scripts/export.py writes. Received: model={model}"
-        )
+    path = model if is_file else FileSystems.join(model, run.EXPORTS["float32"])
+    wanted = "a .tflite file or a run folder with its float32 file"
+    how = "which scripts/export.py writes"
+    require(FileSystems.exists(path), "model", f"{wanted}, {how}", model)
     return path
 
 
@@ -163,11 +160,8 @@ def require_empty(output_dir: str) -> None:
             f"Received: output_dir={output_dir}"
         )
     (match,) = FileSystems.match([FileSystems.join(output_dir, "**")], [1])
-    if match.metadata_list:
-        raise InvalidInput(
-            "`output_dir` must be new or empty: delete it or choose another. "
-            f"Received: output_dir={output_dir}"
-        )
+    wanted = "new or empty: delete it or choose another"
+    require(not match.metadata_list, "output_dir", wanted, output_dir)
 
 
 def tag(

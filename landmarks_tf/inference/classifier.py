@@ -4,6 +4,7 @@ Owns the reading of a run folder or file as a classifier. Importing it imports n
 TensorFlow, nor does a `.tflite` file.
 """
 
+import dataclasses
 import functools
 import itertools
 import os
@@ -14,8 +15,6 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from concurrent.futures import Future
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import TypeVar
@@ -23,6 +22,7 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
+from landmarks_tf import run
 from landmarks_tf.data.photo import normalize
 from landmarks_tf.data.photo import resize
 from landmarks_tf.data.photo_set import find_photos
@@ -33,10 +33,6 @@ from landmarks_tf.inference.photo_input import Photo
 from landmarks_tf.inference.prediction import Prediction
 from landmarks_tf.names import human_names
 from landmarks_tf.names import suggestion
-from landmarks_tf.run import LABELS
-from landmarks_tf.run import MODEL
-from landmarks_tf.run import Run
-from landmarks_tf.run import load_class_names
 
 if TYPE_CHECKING:
     import keras
@@ -50,7 +46,7 @@ _SHOWN_SIDE = 1024
 _P = TypeVar("_P", bound=Photo)
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Classifier:
     """A trained network with its class names, whatever file it came from.
 
@@ -203,13 +199,10 @@ class Classifier:
     ) -> Iterator[np.ndarray | InvalidInput]:
         """Yields the probabilities of photos, or why they cannot be read."""
         readable = [pixels for pixels in loaded if isinstance(pixels, np.ndarray)]
-        probabilities = iter(())
-        if readable:
-            images = normalize(np.stack(readable))
-            probabilities = iter(self.predict(images))
+        images = normalize(np.stack(readable)) if readable else None
+        probabilities = iter(() if images is None else self.predict(images))
         for pixels in loaded:
-            is_readable = isinstance(pixels, np.ndarray)
-            yield next(probabilities) if is_readable else pixels
+            yield pixels if isinstance(pixels, InvalidInput) else next(probabilities)
 
     def top_landmarks(self, probabilities: np.ndarray, k: int) -> Prediction:
         """Returns the k most likely landmarks of probabilities `[num_classes]`."""
@@ -255,21 +248,21 @@ def load_classifier(path: Path | str, num_cores: int | None = None) -> Classifie
     """
     path = Path(path)
     if path.is_dir():
-        Run(path).require(MODEL, LABELS)
-        path = path / MODEL
+        run.Run(path).require(run.MODEL, run.LABELS)
+        path = path / run.MODEL
     is_model = path.suffix in (".keras", ".tflite") and path.is_file()
     missing = "" if path.exists() else " (no such file)"
     wanted = "a run folder, a .keras or a .tflite file"
     require(is_model, "model", wanted, f"{path}{missing}")
-    class_names = load_class_names(path.with_name(LABELS))
+    class_names = run.load_class_names(path.with_name(run.LABELS))
     num_cores = num_cores or os.cpu_count() or 1
     if path.suffix == ".tflite":
         classifier = _load_tflite(path, class_names, num_cores)
     else:
         classifier = _load_keras(path, class_names)
-    found = Run(path.parent).metrics.threshold
+    found = run.Run(path.parent).metrics.threshold
     threshold = found.value if found else 0.0
-    return replace(classifier, threshold=threshold, num_cores=num_cores)
+    return dataclasses.replace(classifier, threshold=threshold, num_cores=num_cores)
 
 
 def _load_keras(path: Path, class_names: tuple[str, ...]) -> Classifier:

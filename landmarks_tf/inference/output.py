@@ -71,9 +71,7 @@ def _make_csv_writer(k: int, file: IO[str]) -> Writer:
         for field in ("name", "class_name", _PROBABILITY)
     ]
     rows = csv.DictWriter(
-        file,
-        ["photo", "is_known", *numbered, "error"],
-        lineterminator="\n",
+        file, ["photo", "is_known", *numbered, "error"], lineterminator="\n"
     )
     rows.writeheader()
 
@@ -94,18 +92,16 @@ def _make_table_writer(
     photos: Sequence[str], names: Sequence[str], file: IO[str]
 ) -> Writer:
     total = shutil.get_terminal_size().columns if file.isatty() else sys.maxsize
-    photo_width = max((_width(photo) for photo in photos), default=0)
+    photo_width = max(map(_width, (*photos, "photo")))
     name_width = max(map(_width, (*names, UNKNOWN)))
     # Names are what was asked for: paths are cut first. Two blanks between columns.
     free = total - len(_PROBABILITY) - 4
-    photo_width = min(
-        max(photo_width, len("photo")), max(free - name_width, _MIN_PHOTO_WIDTH)
-    )
+    photo_width = min(photo_width, max(free - name_width, _MIN_PHOTO_WIDTH))
     name_width = min(name_width, max(free - photo_width, _MIN_NAME_WIDTH))
 
     def row(photo: str, name: str, last: str) -> None:
-        photo = _pad(_cut_start(printable(photo), photo_width), photo_width)
-        name = _pad(_cut_end(printable(name), name_width), name_width)
+        photo = _fit(printable(photo), photo_width, cuts_start=True)
+        name = _fit(printable(name), name_width)
         line = f"{photo}  {name}  {last:>{len(_PROBABILITY)}}".rstrip()
         file.write(f"{line}\n")
         file.flush()
@@ -132,24 +128,13 @@ def _width(text: str) -> int:
     return len(text) + wide - marks
 
 
-def _pad(text: str, width: int) -> str:
+def _fit(text: str, width: int, cuts_start: bool = False) -> str:
+    """Returns a text cut or filled up to a width."""
+    if _width(text) > width:
+        while _width(text) >= width:
+            text = text[1:] if cuts_start else text[:-1]
+        text = f"…{text}" if cuts_start else f"{text}…"
     return text + " " * (width - _width(text))
-
-
-def _cut_end(text: str, width: int) -> str:
-    if _width(text) <= width:
-        return text
-    while _width(text) >= width:
-        text = text[:-1]
-    return f"{text}…"
-
-
-def _cut_start(text: str, width: int) -> str:
-    if _width(text) <= width:
-        return text
-    while _width(text) >= width:
-        text = text[1:]
-    return f"…{text}"
 
 
 class Overlays:

@@ -4,6 +4,7 @@ Nothing that is sent stays on disk after its answer, and the page loads nothing 
 elsewhere.
 """
 
+import functools
 import re
 from collections.abc import Awaitable
 from collections.abc import Callable
@@ -135,11 +136,13 @@ async def _guard(
 
 
 def _make_endpoint(
-    classifier: Classifier,
-    read: Callable[[bytes], Image.Image],
-    limits: Limits,
+    classifier: Classifier, read: Callable[[bytes], Image.Image], limits: Limits
 ) -> Callable[[fastapi.Request, str], Awaitable[JSONResponse]]:
     num_photos = 0
+
+    @functools.cache
+    def limiter() -> anyio.CapacityLimiter:  # made where the event loop runs
+        return anyio.CapacityLimiter(limits.num_workers)
 
     def refuse(status: int, reason: str) -> JSONResponse:
         return JSONResponse({"photo": "-", "error": reason}, status)
@@ -162,7 +165,7 @@ def _make_endpoint(
             return refuse(400, reason)
         try:
             record = await anyio.to_thread.run_sync(
-                answer, bytes(body), int(top_k), limiter=_limiter(limits.num_workers)
+                answer, bytes(body), int(top_k), limiter=limiter()
             )
         except InvalidInput as error:
             return refuse(400, str(error))
@@ -181,17 +184,3 @@ def _make_endpoint(
             num_photos -= 1
 
     return predict
-
-
-_LIMITERS: anyio.lowlevel.RunVar[anyio.CapacityLimiter] = anyio.lowlevel.RunVar(
-    "photos that are answered at a time"
-)
-
-
-def _limiter(num_workers: int) -> anyio.CapacityLimiter:
-    """Returns the limiter of the event loop that runs."""
-    try:
-        return _LIMITERS.get()
-    except LookupError:
-        _LIMITERS.set(anyio.CapacityLimiter(num_workers))
-        return _LIMITERS.get()

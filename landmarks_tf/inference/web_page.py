@@ -12,7 +12,7 @@ from collections.abc import Callable
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import gradio
 import gradio.utils
@@ -64,18 +64,6 @@ class About:
     examples: Sequence[Path] = ()
 
 
-class _Parts(NamedTuple):
-    """What of the page changes or is listened to."""
-
-    upload: gradio.Image
-    sentence: gradio.Markdown
-    picture: gradio.HTML
-    bars: gradio.Label
-    shown: gradio.State
-    button: gradio.Button
-    picked: gradio.Dataset
-
-
 def build_page(classifier: Classifier, read: Reader, about: About) -> gradio.Blocks:
     """Returns the page of a classifier.
 
@@ -86,65 +74,54 @@ def build_page(classifier: Classifier, read: Reader, about: About) -> gradio.Blo
     """
     answers = _Answers(classifier, read)
     thumbnails = _load_thumbnails(about.examples, read)
+    examples = list(thumbnails)
     with gradio.Blocks(title=_TITLE, analytics_enabled=False) as page:
         gradio.Markdown(f"# {_TITLE}\n{_HINT}")
-        parts = _add_parts(list(thumbnails.values()))
-        _describe(about, classifier.names)
-        _connect(parts, answers, list(thumbnails))
-    return page
-
-
-def _add_parts(thumbnails: Sequence[str]) -> _Parts:
-    """Adds to the page what is asked and answered in."""
-    shown = gradio.State(None, time_to_live=_STATE_AGE)
-    with gradio.Row():
-        with gradio.Column():
-            upload = gradio.Image(
-                type="filepath",
-                sources=["upload", "webcam", "clipboard"],
-                label="Photo",
-                height=260,
-            )
-        with gradio.Column():
-            sentence = gradio.Markdown(elem_id="answer")
-            picture = gradio.HTML(elem_id="shown", padding=False)
-            bars = gradio.Label(label="Most like", show_heading=False, visible=False)
-            button = gradio.Button("Where does it look?", visible=False)
-    picked = gradio.Dataset(
-        components=[gradio.HTML(render=False)],
-        samples=[[thumbnail] for thumbnail in thumbnails],
-        label="Examples",
-        type="index",
-        layout="gallery",
-        visible=bool(thumbnails),
-    )
-    return _Parts(upload, sentence, picture, bars, shown, button, picked)
-
-
-def _connect(parts: _Parts, answers: "_Answers", examples: Sequence[Path]) -> None:
-    """Lets what a browser does be answered."""
-    upload, *outputs, picked = parts
-    for listen, respond, given, changed in (
-        (upload.input, answers.answer_upload, upload, [*outputs, upload]),
-        (
-            picked.click,
-            lambda index: answers.answer(examples[index]),
-            picked,
-            outputs,
-        ),
-        (parts.button.click, answers.explain, parts.shown, [parts.picture]),
-    ):
-        listen(
-            respond,
-            given,
-            changed,
-            # Not read by Gradio, which knows fewer kinds of photos.
-            preprocess=given is not upload,
-            scroll_to_output=True,
-            show_progress="minimal",
-            api_visibility="private",
-            concurrency_id="answers",
+        shown = gradio.State(None, time_to_live=_STATE_AGE)
+        with gradio.Row():
+            with gradio.Column():
+                upload = gradio.Image(
+                    type="filepath",
+                    sources=["upload", "webcam", "clipboard"],
+                    label="Photo",
+                    height=260,
+                )
+            with gradio.Column():
+                sentence = gradio.Markdown(elem_id="answer")
+                picture = gradio.HTML(elem_id="shown", padding=False)
+                bars = gradio.Label(
+                    label="Most like", show_heading=False, visible=False
+                )
+                button = gradio.Button("Where does it look?", visible=False)
+        picked = gradio.Dataset(
+            components=[gradio.HTML(render=False)],
+            samples=[[thumbnail] for thumbnail in thumbnails.values()],
+            label="Examples",
+            type="index",
+            layout="gallery",
+            visible=bool(thumbnails),
         )
+        _describe(about, classifier.names)
+        outputs = [sentence, picture, bars, shown, button]
+        options: dict[str, Any] = {
+            "scroll_to_output": True,
+            "show_progress": "minimal",
+            "api_visibility": "private",
+            "concurrency_id": "answers",
+        }
+        # Gradio does not read the upload: it knows fewer kinds of photos.
+        upload.input(
+            answers.answer_upload,
+            upload,
+            [*outputs, upload],
+            preprocess=False,
+            **options,
+        )
+        picked.click(
+            lambda index: answers.answer(examples[index]), picked, outputs, **options
+        )
+        button.click(answers.explain, shown, [picture], **options)
+    return page
 
 
 def _describe(about: About, known: Sequence[str]) -> None:
@@ -178,25 +155,20 @@ class _Answers:
         try:
             picture = self._read(photo)
         except InvalidInput as error:
-            reason = str(error).partition(": ")[2]
-            sentence = (
-                "## This file cannot be read\n"
-                f"{escape_markdown(_capitalize(reason))}."
-            )
+            reason = escape_markdown(_capitalize(str(error).partition(": ")[2]))
+            sentence = f"## This file cannot be read\n{reason}."
             hidden = gradio.Label(visible=False), None, gradio.Button(visible=False)
             return (sentence, "", *hidden)
         pixels = np.asarray(resize(picture, self._classifier.image_size))
         prediction = self._classifier.predict_landmarks(pixels, _TOP_K)
         data = encode_thumbnail(picture, _SHOWN_SIDE)
-        names = [
-            name
-            for name, probability in prediction[:_NUM_SUGGESTED]
-            if probability >= _MIN_PROBABILITY
-        ] or [prediction[0][0]]
-        sentence = suggestion(names, prediction.is_known)
+        likely = [
+            name for name, p in prediction[:_NUM_SUGGESTED] if p >= _MIN_PROBABILITY
+        ]
+        sentence = suggestion(likely or [prediction[0][0]], prediction.is_known)
+        answer = escape_markdown(_capitalize(prediction.answer))
         return (
-            f"## {escape_markdown(_capitalize(prediction.answer))}\n"
-            f"{escape_markdown(sentence)}",
+            f"## {answer}\n{escape_markdown(sentence)}",
             show_picture(data, "The photo"),
             gradio.Label(dict(prediction), visible=True),
             (pixels, data),
@@ -209,10 +181,8 @@ class _Answers:
         pixels, data = shown
         picture = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
         overlay = self._classifier.explain_pixels(pixels, picture)
-        drawn = show_picture(
-            encode_thumbnail(overlay, _SHOWN_SIDE),
-            "The photo, red where it speaks most for the answer",
-        )
+        description = "The photo, red where it speaks most for the answer"
+        drawn = show_picture(encode_thumbnail(overlay, _SHOWN_SIDE), description)
         return f"{drawn}<p>Warm colours: what speaks for the first answer.</p>"
 
 

@@ -13,6 +13,7 @@ from concurrent import futures
 
 from landmarks_tf.data import cache
 from landmarks_tf.errors import InvalidInput
+from landmarks_tf.errors import require
 from landmarks_tf.samples.picture import CLASS_NAMES
 from landmarks_tf.samples.picture import draw_photo
 
@@ -30,11 +31,9 @@ def _write_photo(path: pathlib.Path, class_index: int, seed: int) -> None:
 
 def _check_count(name: str, value: int, most: int | None = None) -> None:
     whole = isinstance(value, int) and not isinstance(value, bool)
-    if not whole or value < 1 or (most is not None and value > most):
-        limit = "" if most is None else f" up to {most}"
-        raise InvalidInput(
-            f"`{name}` must be a positive integer{limit}. Received: {name}={value!r}"
-        )
+    limit = "" if most is None else f" up to {most}"
+    is_allowed = whole and 1 <= value <= (most or value)
+    require(is_allowed, name, f"a positive integer{limit}", repr(value))
 
 
 def write_sample_set(
@@ -60,16 +59,12 @@ def write_sample_set(
         InvalidInput: If `data_dir` exists or a number is out of range.
     """
     folder = pathlib.Path(data_dir)
-    if folder.exists():
-        raise InvalidInput(
-            f"`data_dir` must be a folder that does not exist yet. "
-            f"Received: data_dir={str(data_dir)!r}"
-        )
+    wanted = "a folder that does not exist yet"
+    require(not folder.exists(), "data_dir", wanted, repr(str(data_dir)))
     _check_count("num_train", num_train)
     _check_count("num_test", num_test)
     _check_count("num_classes", num_classes, len(CLASS_NAMES))
-    if not isinstance(seed, int):
-        raise InvalidInput(f"`seed` must be an integer. Received: seed={seed!r}")
+    require(isinstance(seed, int), "seed", "an integer", repr(seed))
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".sample_") as scratch:
         whole = pathlib.Path(scratch, folder.name)
@@ -103,16 +98,15 @@ def load_sample_set(
     Raises:
         InvalidInput: If `seed` is not an integer.
     """
-    if cache_dir is None:
-        cache_dir = cache.cache_dir()
     sources = sorted(pathlib.Path(__file__).parent.glob("*.py"))
     digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources))
-    folder = pathlib.Path(cache_dir, f"sample_{digest.hexdigest()[:12]}_seed{seed}")
-    if not folder.is_dir():
-        try:
+    name = f"sample_{digest.hexdigest()[:12]}_seed{seed}"
+    folder = pathlib.Path(cache.cache_dir() if cache_dir is None else cache_dir, name)
+    try:
+        if not folder.is_dir():
             write_sample_set(folder, seed=seed)
-        except (OSError, InvalidInput):
-            # Another process may have put the same set there in the meantime.
-            if not folder.is_dir():
-                raise
+    except (OSError, InvalidInput):
+        # Another process may have put the same set there in the meantime.
+        if not folder.is_dir():
+            raise
     return folder
