@@ -216,6 +216,14 @@ def test_sections_of_the_metrics_are_written_one_by_one(tmp_path):
     assert "auroc" not in record["threshold"] and "test" not in record
 
 
+def test_metrics_of_an_older_version_are_read(tmp_path):
+    section = '{"num_images": 1, "top1": 1.0}'
+    (tmp_path / METRICS).write_text(f'{{"test_at_training_size": {section}}}')
+    assert Run(tmp_path).metrics == RunMetrics()
+    Run(tmp_path).write_metrics(environment={})
+    assert "test_at_training_size" in (tmp_path / METRICS).read_text()
+
+
 @pytest.mark.parametrize("text", ['{"test": {"top1": 1}}', '{"test": [1]}', "[]"])
 def test_metrics_of_another_form_are_damaged(tmp_path, text):
     (tmp_path / METRICS).write_text(text)

@@ -24,7 +24,6 @@ from landmarks_tf.evaluation import robustness
 from landmarks_tf.evaluation.metrics import calibration_bins
 from landmarks_tf.evaluation.metrics import confused_pairs
 from landmarks_tf.evaluation.metrics import confusion_matrix
-from landmarks_tf.evaluation.metrics import order_by_confusion
 from landmarks_tf.evaluation.metrics import rank_by_confidence
 from landmarks_tf.evaluation.metrics import wilson_interval
 from landmarks_tf.evaluation.robustness import ConditionResult
@@ -257,9 +256,7 @@ def _draw_confusion(found: Content) -> str:
     if len(found.names) > _MAX_MATRIX_CLASSES:
         return ""
     matrix = confusion_matrix(found.probabilities, found.labels)
-    order = order_by_confusion(found.probabilities, found.labels)
-    names = [found.names[label] for label in order]
-    return plots.draw_confusion(matrix[np.ix_(order, order)], names)
+    return plots.draw_confusion(matrix, found.names)
 
 
 def _name_confused(found: Content) -> list[tuple[str, str, int, int]]:

@@ -14,8 +14,6 @@ from landmarks_tf.data import split_file
 from landmarks_tf.data.photo_set import PhotoSet
 from landmarks_tf.errors import require
 from landmarks_tf.errors import require_extra
-from landmarks_tf.evaluation.evaluate import predict_split
-from landmarks_tf.evaluation.metrics import evaluate_probabilities
 from landmarks_tf.evaluation.outliers import choose_threshold
 from landmarks_tf.evaluation.outliers import find_outliers
 from landmarks_tf.progress import Event
@@ -198,7 +196,6 @@ def _complete(job: "Job", outliers: Sequence[Path]) -> None:
         run, model, photos, config.batch_size, progress
     )
     metrics = export.measure(run, probabilities, photos, progress)
-    _measure_at_training_size(job, model)
     threshold = choose_threshold(model, probabilities, outliers, progress)
     run.write_metrics(threshold=threshold)
     if metrics.top1 >= config.min_accuracy:
@@ -238,18 +235,3 @@ def _fit(job: "Job") -> "keras.Model":
     )
     job.progress(Event(text))
     return model
-
-
-def _measure_at_training_size(job: "Job", model: "keras.Model") -> None:
-    """Tests a scratch network as it was trained, where it shrinks its images."""
-    config, size = job.config, job.config.epoch_sizes[-1]
-    if config.model != "scratch" or size == config.image_size:
-        return
-    from landmarks_tf.models.scratch import without_shrinking
-
-    small = without_shrinking(model, (size, size))
-    rows = predict_split(small, job.photos, "test", config.batch_size)
-    labels, names = job.photos.labels("test"), job.photos.class_names
-    metrics = evaluate_probabilities(rows, labels, names)
-    job.run.write_metrics(test_at_training_size=metrics)
-    job.progress(Event(f"test at the training's {size} pixels: {metrics}"))
