@@ -29,11 +29,7 @@ from landmarks_tf.progress import Event
 from landmarks_tf.progress import Progress
 from landmarks_tf.progress import ignore
 from landmarks_tf.records import Metrics
-from landmarks_tf.run import LABELS
-from landmarks_tf.run import MODEL
-from landmarks_tf.run import REPORT
 from landmarks_tf.run import Run
-from landmarks_tf.run import SPLIT
 from landmarks_tf.setting import COUNT
 from landmarks_tf.setting import NOT_NEGATIVE
 from landmarks_tf.setting import Settings
@@ -141,7 +137,7 @@ def evaluate_run(
         # Chosen on the run's own photos, whichever these are.
         data_dir = photos.data_dir if is_own else None
         names = ["validation", "test"]
-        own = split_file.load_split(run.path / SPLIT, class_names, data_dir, names)
+        own = split_file.load_split(run.split_path, class_names, data_dir, names)
         rows = {n: predict_split(model, own, n, config.batch_size) for n in names}
         record = choose_threshold(model, rows, outliers, progress)
         run.write_metrics(threshold=record)
@@ -151,7 +147,7 @@ def evaluate_run(
         evaluated = report.Evaluated(
             model, photos, probabilities, metrics, run.name, is_own, run.history
         )
-        target = Path(config.report) if config.report else run.path / REPORT
+        target = Path(config.report) if config.report else run.report_path
         report.write_report(target, evaluated, config, progress)
     else:
         text = "no report: these photos are not the run's own (--report=FILE)"
@@ -215,21 +211,21 @@ def predict_split(
 
 def require_run(run: Run) -> tuple[str, ...]:
     """Returns the class names of a run that is whole."""
-    run.require(MODEL, LABELS, SPLIT)
+    run.require(run.model_path, run.labels_path, run.split_path)
     return run.class_names
 
 
 def _load_model(run: Run) -> "keras.Model":
     from landmarks_tf.models.surgery import load_model
 
-    return load_model(run.path / MODEL, len(run.class_names))
+    return load_model(run.model_path, len(run.class_names))
 
 
 def _find_photos(
     run: Run, config: EvaluationConfig, progress: Progress
 ) -> tuple[PhotoSet, bool]:
     """Returns the photos to evaluate on, and whether they are the run's own."""
-    path, class_names, split = run.path / SPLIT, run.class_names, config.split
+    path, class_names, split = run.split_path, run.class_names, config.split
     data_dir = Path(config.data_dir) if config.data_dir else None
     if data_dir is None or split_file.is_split_of(path, data_dir, split):
         return split_file.load_split(path, class_names, data_dir, [split]), True
@@ -269,7 +265,7 @@ def _refuse_trained_on(photos: PhotoSet, *runs: Run) -> None:
     """Raises InvalidInput for a photo that one of the runs has learnt by heart."""
     hashes = split_file.hash_photos(photos)
     for run in runs:
-        trained_on = split_file.load_hashes(run.path / SPLIT, ["train"])
+        trained_on = split_file.load_hashes(run.split_path, ["train"])
         known = set(trained_on.values())
         for path, digest in hashes.items():
             if digest in known:

@@ -39,16 +39,8 @@ from landmarks_tf.records import Calibration
 from landmarks_tf.records import CalibrationErrors
 from landmarks_tf.records import Metrics
 from landmarks_tf.run import EXPORTS
-from landmarks_tf.run import LABELS
-from landmarks_tf.run import MODEL
 from landmarks_tf.run import Run
-from landmarks_tf.run import SPLIT
-from landmarks_tf.run import begin_run
 from landmarks_tf.run import describe_environment
-from landmarks_tf.run import publish_run
-from landmarks_tf.run import refuse_overlap
-from landmarks_tf.run import release_run
-from landmarks_tf.run import write_class_names
 
 # Of validation photos: enough to see a loss of half a point, in a minute.
 _MAX_PHOTOS = 1000
@@ -93,15 +85,15 @@ def export_model(
     is_whole = num_outputs == len(class_names)
     require(is_whole, "class_names", wanted, len(class_names))
     if not isinstance(photos, PhotoSet):
-        refuse_overlap(output_dir, Path(photos))
+        Run(output_dir).refuse_overlap(Path(photos))
         photos = split.load_divided(Path(photos), TrainConfig(), progress)
     is_same = sorted(photos.class_names) == sorted(class_names)
     require(is_same, "class_names", f"{photos.class_names}", tuple(class_names))
     photos = photos.with_class_names(class_names)
-    run = begin_run(output_dir)
+    run = Run.begin(output_dir)
     try:
-        write_class_names(run.path / LABELS, class_names)
-        split_file.write_split(run.path / SPLIT, photos)
+        run.write_class_names(class_names)
+        split_file.write_split(run.split_path, photos)
         run.write_metrics(environment=describe_environment())
         copy = keras.models.clone_model(model)
         copy_weights(model, copy)
@@ -110,9 +102,9 @@ def export_model(
         record = choose_threshold(calibrated, probabilities, (), progress)
         run.write_metrics(threshold=record)
         write_files(run, photos, config, progress)
-        return publish_run(output_dir)
+        return run.publish(output_dir)
     finally:
-        release_run(output_dir)
+        run.release()
 
 
 def export_run(
@@ -131,7 +123,7 @@ def export_run(
     """
     class_names = require_run(run)
     names = ["train", "validation"]
-    photos = split_file.load_split(run.path / SPLIT, class_names, data_dir, names)
+    photos = split_file.load_split(run.split_path, class_names, data_dir, names)
     return write_files(run, photos, config, progress)
 
 
@@ -157,7 +149,7 @@ def calibrate(
         logits["validation"], labels["validation"]
     )
     model = divide_logits(model, temperature)
-    model.save(run.path / MODEL)
+    model.save(run.model_path)
     before, after = (
         {
             name: calibration.apply_temperature(rows, value)
@@ -217,10 +209,9 @@ def write_files(
     tf.config.experimental.enable_tensor_float_32_execution(False)
     asked = photos.draw_evenly("validation", _MAX_PHOTOS)
     trained_on = photos.draw_evenly("train", max(int8.NUM_CALIBRATION_PHOTOS))
-    model_path = run.path / MODEL
-    model = load_model(model_path, len(photos.class_names))
+    model = load_model(run.model_path, len(photos.class_names))
     files = asked.absolute_paths("validation")
-    expected = verify.predict_files(model_path, files)
+    expected = verify.predict_files(run.model_path, files)
     records: dict[str, dict] = {}
     for file_format in config.formats:
         target = run.path / EXPORTS[file_format]

@@ -16,7 +16,6 @@ from landmarks_tf.data.photo_set import PhotoSet
 from landmarks_tf.progress import Event
 from landmarks_tf.progress import Progress
 from landmarks_tf.progress import ignore
-from landmarks_tf.run import CHECKPOINTS
 from landmarks_tf.run import Run
 from landmarks_tf.training.checkpoint import BEST
 from landmarks_tf.training.checkpoint import CheckpointKeeper
@@ -45,11 +44,6 @@ class Job:
     config: TrainConfig
     callbacks: Sequence[keras.callbacks.Callback] = ()
     progress: Progress = ignore
-
-    @property
-    def checkpoints_dir(self) -> Path:
-        """Where the state after each epoch is kept."""
-        return self.run.path / CHECKPOINTS
 
 
 @dataclass(frozen=True)

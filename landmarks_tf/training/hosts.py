@@ -27,10 +27,7 @@ from landmarks_tf.errors import require_extra
 from landmarks_tf.progress import Event
 from landmarks_tf.progress import Progress
 from landmarks_tf.progress import ignore
-from landmarks_tf.run import FLAGS
 from landmarks_tf.run import Run
-from landmarks_tf.run import SPLIT
-from landmarks_tf.run import unfinished_dir
 
 # Keras's own names, of `keras.distribution.initialize`; train.py has a flag for each.
 VARIABLES = {
@@ -187,13 +184,13 @@ def _train_share(job: dict, progress: Progress) -> None:
         host.coordinator_address, host.process_count, host.process_index
     )
     _require_divided(config, hosts.num_devices, "devices of all hosts")
-    run = Run(unfinished_dir(output_dir))
+    run = Run.unfinished(output_dir)
     wanted = "a folder that all hosts see, with the run that the first host began"
     require(run.path.is_dir(), "output_dir", wanted, output_dir)
-    flagfile.compare_flags(run.path / FLAGS, config, **job["places"])
+    flagfile.compare_flags(run.flags_path, config, **job["places"])
     # The first host has read the photos; each reads its share while it trains.
     photos = split_file.load_split(
-        run.path / SPLIT, run.class_names, Path(job["data_dir"]), reads_photos=False
+        run.split_path, run.class_names, Path(job["data_dir"]), reads_photos=False
     )
     report = progress if hosts.is_first else ignore
     stages.fit_share(Job(run, photos, config, progress=report), hosts)

@@ -25,7 +25,6 @@ from landmarks_tf.models.transfer import build_head
 from landmarks_tf.models.transfer import join_head
 from landmarks_tf.models.transfer import unfreeze
 from landmarks_tf.progress import Event
-from landmarks_tf.run import PIXELS
 from landmarks_tf.training import distribution
 from landmarks_tf.training import features
 from landmarks_tf.training.checkpoint import TrainingState
@@ -41,7 +40,7 @@ def fit_scratch(job: Job) -> tuple[keras.Model, TrainingState]:
     """Trains the whole network on images, which are decoded once."""
     config = job.config
     build = _scratch_builder(job.photos, config)
-    trained, state = fit_images(job, build, config, job.checkpoints_dir)
+    trained, state = fit_images(job, build, config, job.run.checkpoints_dir)
     model = build_scratch_model(
         config.preset,
         (config.image_size, config.image_size),
@@ -71,7 +70,7 @@ def fit_share(job: Job, hosts: Hosts) -> None:
             pipeline.make_validation_dataset(
                 photos, config.fitted_size, config.batch_size, cache, hosts
             ),
-            job.checkpoints_dir,
+            job.run.checkpoints_dir,
         )
         train_model(stage, _callbacks(job, "network"), job.progress, hosts)
 
@@ -94,7 +93,7 @@ def fit_images(
     """
     photos = job.photos
     is_over = load_state(checkpoints_dir).is_over
-    cache = _choose_cache(photos, config, None if is_over else job.run.path / PIXELS)
+    cache = _choose_cache(photos, config, None if is_over else job.run.pixels_dir)
     stage = Stage(
         build,
         config,
@@ -141,10 +140,10 @@ def fit_transfer(job: Job) -> tuple[keras.Model, TrainingState]:
         features.make_feature_dataset(
             rows["validation"], photos.labels("validation"), config.batch_size
         ),
-        job.checkpoints_dir,
+        job.run.checkpoints_dir,
     )
     state = train_model(stage, _callbacks(job, "head"), job.progress)
-    head = load_best_model(make_head, job.checkpoints_dir)
+    head = load_best_model(make_head, job.run.checkpoints_dir)
     model = join_head(extractor, head)
     if config.fine_tuning_epochs:
         state = fine_tune(job, model, trainable, state)
@@ -173,7 +172,7 @@ def fine_tune(
         job,
         lambda: trainable,
         config.fine_tuning,
-        job.checkpoints_dir / "fine_tuning",
+        job.run.checkpoints_dir / "fine_tuning",
         # At its end the rate is 0. To choose among its epochs by some hundred photos is
         # to choose by chance: docs/experiments.md.
         keep_last=True,

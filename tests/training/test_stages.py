@@ -12,7 +12,6 @@ from landmarks_tf.models.surgery import divide_logits
 from landmarks_tf.models.transfer import build_transfer_model
 from landmarks_tf.models.transfer import unfreeze
 from landmarks_tf.run import Run
-from landmarks_tf.run import SPLIT
 from landmarks_tf.training import stages
 from landmarks_tf.training.checkpoint import CheckpointKeeper
 from landmarks_tf.training.checkpoint import TrainingState
@@ -193,7 +192,7 @@ def test_both_stages_of_a_run_repeat_by_its_seed(photos, tmp_path):
         (tmp_path / name).mkdir()
         hashes = {photo.path: photo.path for photo in photos.all_photos()}
         hashed = dataclasses.replace(photos, hashes=hashes)
-        split_file.write_split(tmp_path / name / SPLIT, hashed)
+        split_file.write_split(Run(tmp_path / name).split_path, hashed)
         model, progress = stages.fit_transfer(
             Job(Run(tmp_path / name), hashed, options)
         )
