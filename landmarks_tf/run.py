@@ -19,12 +19,10 @@ from typing import Any
 import filelock
 
 import landmarks_tf
+from landmarks_tf import files
 from landmarks_tf import records
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.errors import require
-from landmarks_tf.files import move
-from landmarks_tf.files import remove
-from landmarks_tf.files import replacing
 from landmarks_tf.records import RunMetrics
 
 LABELS = "labels.txt"
@@ -118,7 +116,7 @@ class Run:
         for pattern in ("unfinished_*", "old_*") if is_going_on else ("*",):
             for path in run.path.glob(pattern):
                 if path.name != LOCK:
-                    remove(path)
+                    files.remove(path)
         return run
 
     def _find_refusal(
@@ -166,15 +164,14 @@ class Run:
     def publish(self, output_dir: Path) -> "Run":
         """Moves a run that is whole into place, over an older one if there is one."""
         self.release()
-        move(self.path, output_dir)
-        run = Run(output_dir)
-        run.tidy()
-        return run
+        files.move(self.path, output_dir)
+        return Run(output_dir).tidy()
 
-    def tidy(self) -> None:
-        """Removes from a whole run what only one that goes on needs."""
+    def tidy(self) -> "Run":
+        """Removes from a whole run what only one that goes on needs; returns it."""
         for path in (self.checkpoints_dir, self.pixels_dir):
             shutil.rmtree(path, ignore_errors=True)
+        return self
 
     @property
     def is_finished(self) -> bool:
@@ -305,5 +302,5 @@ def _load_record(path: Path) -> dict[str, Any]:
 
 
 def _write_record(target: Path, record: dict[str, Any]) -> None:
-    with replacing(target) as path:
+    with files.replacing(target) as path:
         path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

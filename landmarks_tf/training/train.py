@@ -16,9 +16,8 @@ from landmarks_tf.errors import require
 from landmarks_tf.errors import require_extra
 from landmarks_tf.evaluation.outliers import choose_threshold
 from landmarks_tf.evaluation.outliers import find_outliers
-from landmarks_tf.progress import Event
+from landmarks_tf.progress import Listener
 from landmarks_tf.progress import Progress
-from landmarks_tf.progress import ignore
 from landmarks_tf.run import Run
 from landmarks_tf.run import describe_environment
 from landmarks_tf.samples import sample_set
@@ -36,7 +35,7 @@ def train(
     output_dir: Path | str,
     *,
     callbacks: "Sequence[keras.callbacks.Callback]" = (),
-    progress: Progress = ignore,
+    progress: Listener = Progress(),
     on_existing: str = "refuse",
 ) -> Run:
     """Trains a network on a folder of photos, tests it and exports it.
@@ -60,14 +59,13 @@ def train(
         InvalidInput: if the data, a setting or the folder cannot be used.
         OSError: if a file cannot be read or written, or another host is gone.
     """
-    output_dir = Path(output_dir)
+    output_dir, progress = Path(output_dir), Progress(progress)
     config = TrainConfig.recipe(config) if isinstance(config, str) else config
     host = hosts.find_host(config)
     run = Run(output_dir)
     if on_existing == "resume" and run.is_finished:
-        run.tidy()
-        progress(Event(f"{output_dir} is finished: nothing to resume"))
-        return run
+        progress.tell(f"{output_dir} is finished: nothing to resume")
+        return run.tidy()
     outliers = _require_parts(config, on_existing)
     listed = _list_photos(data_dir, progress)
     run.refuse_overlap(listed.data_dir)
@@ -134,19 +132,18 @@ def _train_beside(
 def _list_photos(data_dir: Path | str | None, progress: Progress) -> PhotoSet:
     """Lists the data folder, drawing one where none is given."""
     if data_dir is None:
-        text = (
+        progress.tell(
             "no --data_dir: drawing a sample set (once), as the recipe quickstart has"
         )
-        progress(Event(text))
         data_dir = sample_set.load_sample_set()
     photos = photo_set.load_photos(data_dir)
-    progress(Event(f"{data_dir}: {len(photos.class_names)} classes"))
+    progress.tell(f"{data_dir}: {len(photos.class_names)} classes")
     ignored = photos.visible_ignored()
     if ignored:
         text = f"ignored {len(ignored)} files that are not photos, the first: "
         if len(ignored) == 1:
             text = "ignored 1 file that is not a photo: "
-        progress(Event(text + ignored[0]))
+        progress.tell(text + ignored[0])
     return photos
 
 
@@ -173,8 +170,7 @@ def _divide(
         return photos
     new = split_file.find_new(run.split_path, listed)
     if new:
-        text = f"left out {len(new)} photos that are new, the first: {new[0]}"
-        progress(Event(text))
+        progress.tell(f"left out {len(new)} photos that are new, the first: {new[0]}")
     return split_file.load_split(run.split_path, run.class_names, listed.data_dir)
 
 
@@ -194,8 +190,9 @@ def _complete(job: "Job", outliers: Sequence[Path]) -> None:
         export.write_files(run, photos, config, progress)
     else:
         wanted = f"--min_accuracy={config.min_accuracy}"
-        text = f"error: top-1 {metrics.top1:.1%} is below {wanted}; nothing is exported"
-        progress(Event(text, is_warning=True))
+        progress.warn(
+            f"error: top-1 {metrics.top1:.1%} is below {wanted}; nothing is exported"
+        )
 
 
 def _fit(job: "Job") -> "keras.Model":
@@ -212,7 +209,7 @@ def _fit(job: "Job") -> "keras.Model":
         is_divided = config.batch_size % len(devices) == 0
         wanted = f"a multiple of the {len(devices)} devices"
         require(is_divided, "batch_size", wanted, config.batch_size)
-        job.progress(Event(f"training on {len(devices)} devices at a time"))
+        job.progress.tell(f"training on {len(devices)} devices at a time")
     with distribution.on_devices(devices):
         model, state = kinds[config.model](job)
     if len(devices) > 1:
@@ -221,9 +218,8 @@ def _fit(job: "Job") -> "keras.Model":
     plots.write_curves(run.curves_path, state.history)
     record = describe_training(state, len(job.photos.splits["train"]))
     run.write_metrics(environment=describe_environment(), training=record)
-    text = (
+    job.progress.tell(
         f"training: {record.epochs} epochs, the best is {record.best_epoch}, "
         f"{record.seconds} s, {record.images_per_second} images/s"
     )
-    job.progress(Event(text))
     return model

@@ -20,6 +20,7 @@ from landmarks_tf.commands.train import how_to_go_on
 from landmarks_tf.config import TrainConfig
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.models.surgery import load_model
+from landmarks_tf.progress import Progress
 from landmarks_tf.run import Run
 from landmarks_tf.training import distribution
 from landmarks_tf.training import hosts
@@ -126,7 +127,7 @@ def train_beside(monkeypatch, tmp_path, program):
         host, places = hosts.Host("first:1", 2, 0), {"output_dir": str(tmp_path)}
         with open(tmp_path / "stderr", "w") as file:
             patch.setattr(sys, "stderr", file)
-            hosts.train_beside(host, CONFIG, tmp_path, places, events.append)
+            hosts.train_beside(host, CONFIG, tmp_path, places, Progress(events.append))
     return [str(event) for event in events]
 
 
@@ -164,11 +165,11 @@ def test_a_host_that_is_not_of_the_run_is_refused(monkeypatch, tmp_path):
         "places": {"output_dir": str(tmp_path / "run")},
     }
     with pytest.raises(InvalidInput, match="a folder that all hosts see, with the run"):
-        hosts._train_share(job, print)
+        hosts._train_share(job, Progress())
     (tmp_path / "run.unfinished").mkdir()
     (tmp_path / "run.unfinished" / "run.flags").write_text("--epochs=7\n")
     with pytest.raises(InvalidInput, match="was started with other flags: --"):
-        hosts._train_share(job, print)
+        hosts._train_share(job, Progress())
 
 
 def test_the_first_host_goes_on_alone_when_all_are_trained(tmp_path):
