@@ -25,7 +25,7 @@ from landmarks_tf.data.photo import load_images
 from landmarks_tf.data.photo_set import find_photos
 from landmarks_tf.inference.classifier import load_classifier
 from landmarks_tf.run import EXPORTS
-from landmarks_tf.run import MODEL
+from landmarks_tf.run import Run
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "predict.py"
 LARGE = (4000, 3000)
@@ -145,7 +145,7 @@ def one_at_a_time(keras_file: Path, tflite_file: Path, photo: Path) -> None:
 
 def main() -> None:
     run_dir, folder = map(Path, sys.argv[1:3])
-    keras_file = run_dir / MODEL
+    keras_file = Run(run_dir).model_path
     tflite_file = run_dir / EXPORTS["float32"]
     photos = find_photos([str(folder)])
     with tempfile.TemporaryDirectory() as work:

@@ -18,8 +18,7 @@ from measuring import measure
 from landmarks_tf.export import saved_model
 from landmarks_tf.inference.classifier import load_classifier
 from landmarks_tf.models.transfer import build_transfer_model
-from landmarks_tf.run import LABELS
-from landmarks_tf.run import write_class_names
+from landmarks_tf.run import Run
 
 SIZES = (224, 320, 400, 800)
 NUM_CLASSES = 50
@@ -43,7 +42,7 @@ def main() -> None:
     sizes = [int(word) for word in sys.argv[1:] if word.isdecimal()] or SIZES
     with tempfile.TemporaryDirectory() as work:
         names = [str(number) for number in range(NUM_CLASSES)]
-        write_class_names(Path(work) / LABELS, names)
+        Run(Path(work)).write_class_names(names)
         ways = {
             f"{backbone} at {size}": make_answerer(backbone, size, Path(work))
             for backbone in reversed(backbones)

@@ -18,9 +18,7 @@ from measuring import tell
 
 from landmarks_tf.data import split_file
 from landmarks_tf.inference.classifier import load_classifier
-from landmarks_tf.run import LABELS
-from landmarks_tf.run import SPLIT
-from landmarks_tf.run import load_class_names
+from landmarks_tf.run import Run
 
 CLIENT = Path(__file__).parents[1] / "tests" / "export" / "mediapipe_client.py"
 
@@ -40,8 +38,9 @@ def ask(model: Path, photos: list[str], side: int) -> list[int]:
 
 
 def main(run_dir: Path, data_dir: Path | None) -> None:
-    class_names = load_class_names(run_dir / LABELS)
-    photos = split_file.load_split(run_dir / SPLIT, class_names, data_dir, ["test"])
+    run = Run(run_dir)
+    names = ["test"]
+    photos = split_file.load_split(run.split_path, run.class_names, data_dir, names)
     files, labels = photos.absolute_paths("test"), np.array(photos.labels("test"))
     classifier = load_classifier(run_dir)
     answers = classifier.predict_photos([Path(file) for file in files])

@@ -8,22 +8,11 @@ from dataclasses import dataclass
 from dataclasses import replace
 from typing import Any
 
+from landmarks_tf import setting
 from landmarks_tf.errors import require
-from landmarks_tf.models.presets import BACKBONES
-from landmarks_tf.models.presets import SCRATCH_PRESETS
+from landmarks_tf.models import presets
 from landmarks_tf.recipes import RECIPES
 from landmarks_tf.run import EXPORTS
-from landmarks_tf.setting import COUNT
-from landmarks_tf.setting import Limit
-from landmarks_tf.setting import NOT_NEGATIVE
-from landmarks_tf.setting import POSITIVE
-from landmarks_tf.setting import SEED
-from landmarks_tf.setting import SHARE
-from landmarks_tf.setting import SHARE_OR_ALL
-from landmarks_tf.setting import SHARE_OR_NONE
-from landmarks_tf.setting import Settings
-from landmarks_tf.setting import choice
-from landmarks_tf.setting import setting
 
 # Share of the epochs in which photos are mixed; then the network sees them as they are.
 _MIXED_SHARE = 0.9
@@ -38,22 +27,30 @@ OUTLIERS_HELP = (
 MIN_SCRATCH_IMAGE_SIZE = 64
 
 
+_EXPORT = setting.Group("export")
+_NETWORK = setting.Group("network")
+_TRAINING = setting.Group("training")
+_FINE_TUNING = setting.Group("fine-tuning")
+_DATA = setting.Group("data")
+
+
 @dataclass(frozen=True)
-class ExportConfig(Settings):
+class ExportConfig(setting.Settings):
     """Which files are exported, and what they say of themselves."""
 
-    formats: tuple[str, ...] = setting(
-        "export",
+    formats: tuple[str, ...] = _EXPORT.field(
         ("saved_model", "float32", "float16", "int8"),
         f"Files to write, of {','.join(EXPORTS)}. float16 has half the size of "
         "float32, int8 a quarter.",
-        Limit(f"of {','.join(EXPORTS)}", lambda value: set(value) <= set(EXPORTS)),
+        setting.Limit(
+            f"of {','.join(EXPORTS)}", lambda value: set(value) <= set(EXPORTS)
+        ),
     )
-    author: str = setting(
-        "export", "unknown", "Author of the model, written into the TFLite files."
+    author: str = _EXPORT.field(
+        "unknown", "Author of the model, written into the TFLite files."
     )
-    licence: str = setting(
-        "export", "unknown", "Licence of the model, written into the TFLite files."
+    licence: str = _EXPORT.field(
+        "unknown", "Licence of the model, written into the TFLite files."
     )
 
 
@@ -65,137 +62,119 @@ class TrainConfig(ExportConfig):
         InvalidInput: at construction, if a value is outside its limits.
     """
 
-    model: str = choice(
-        "network",
+    model: str = _NETWORK.choice(
         "scratch",
         ("scratch", "transfer"),
         "Network from scratch, or a new head on a pre-trained backbone.",
     )
-    preset: str = choice(
-        "network", "strong", tuple(SCRATCH_PRESETS), "Layout of the scratch network."
+    preset: str = _NETWORK.choice(
+        "strong", tuple(presets.SCRATCH_PRESETS), "Layout of the scratch network."
     )
-    backbone: str = choice(
-        "network",
+    backbone: str = _NETWORK.choice(
         "MobileNetV2",
-        tuple(BACKBONES),
+        tuple(presets.BACKBONES),
         "Network of keras.applications under the transfer model.",
     )
-    backbone_weights: str = setting(
-        "network",
+    backbone_weights: str = _NETWORK.field(
         "imagenet",
         "Weights: imagenet (downloaded), none (random), or the path of a file without "
         "top.",
     )
-    image_size: int = setting(
-        "network", 800, "Height and width of the model's images, in pixels.", COUNT
+    image_size: int = _NETWORK.field(
+        800, "Height and width of the model's images, in pixels.", setting.COUNT
     )
-    network_size: int = setting(
-        "network",
+    network_size: int = _NETWORK.field(
         0,
         "Height and width that a scratch network shrinks its images to before it looks "
         "at them; divides image_size. 0: no shrinking.",
-        NOT_NEGATIVE,
+        setting.NOT_NEGATIVE,
     )
-    training_sizes: tuple[int, ...] = setting(
-        "training",
+    training_sizes: tuple[int, ...] = _TRAINING.field(
         (),
         "Progressive resizing: image sizes to train at, in order, each for an equal "
         "share of the epochs (scratch networks and fine-tuning). Repeat the flag for "
         "each. Default: network_size or image_size.",
     )
-    batch_size: int = setting("training", 8, "Photos in a training step.", COUNT)
-    augmentation: str = choice(
-        "training",
+    batch_size: int = _TRAINING.field(8, "Photos in a training step.", setting.COUNT)
+    augmentation: str = _TRAINING.choice(
         "none",
         ("none", "crop_flip_color"),
         "Train on the photos, or on random parts of them, mirrored half the time, in "
         "random brightness, contrast and saturation.",
     )
-    mixing: str = choice(
-        "training",
+    mixing: str = _TRAINING.choice(
         "none",
         ("none", "cutmix_mixup"),
         "Mix half of a scratch network's training photos in pairs, by CutMix or MixUp, "
         "in the first nine tenths of the epochs.",
     )
-    epochs: int = setting("training", 30, "Largest number of epochs.", COUNT)
-    learning_rate: float = setting(
-        "training", 2e-4, "Highest step size of AdamW.", POSITIVE
+    epochs: int = _TRAINING.field(30, "Largest number of epochs.", setting.COUNT)
+    learning_rate: float = _TRAINING.field(
+        2e-4, "Highest step size of AdamW.", setting.POSITIVE
     )
-    learning_rate_schedule: str = choice(
-        "training",
+    learning_rate_schedule: str = _TRAINING.choice(
         "constant",
         ("constant", "cosine"),
         "Keep the learning rate, or lower it to 0 along a cosine.",
     )
-    warmup_epochs: int = setting(
-        "training",
+    warmup_epochs: int = _TRAINING.field(
         0,
         "Epochs in which the learning rate rises, before the cosine.",
-        NOT_NEGATIVE,
+        setting.NOT_NEGATIVE,
     )
-    weight_decay: float = setting(
-        "training",
+    weight_decay: float = _TRAINING.field(
         0.0,
         "AdamW weight decay (not applied to biases and normalisation).",
-        NOT_NEGATIVE,
+        setting.NOT_NEGATIVE,
     )
-    label_smoothing: float = setting(
-        "training",
+    label_smoothing: float = _TRAINING.field(
         0.0,
         "Share of each training label that is spread over all classes.",
-        SHARE_OR_NONE,
+        setting.SHARE_OR_NONE,
     )
-    patience_epochs: int = setting(
-        "training",
+    patience_epochs: int = _TRAINING.field(
         10,
         "Stop after so many epochs without better validation accuracy.",
-        COUNT,
+        setting.COUNT,
     )
-    fine_tuning_epochs: int = setting(
-        "fine-tuning",
+    fine_tuning_epochs: int = _FINE_TUNING.field(
         0,
         "Epochs that train a transfer model's backbone too, once its head is trained. "
         "The result is kept if its validation loss is lower. 0: no fine-tuning.",
-        NOT_NEGATIVE,
+        setting.NOT_NEGATIVE,
     )
-    fine_tuning_learning_rate: float = setting(
-        "fine-tuning",
+    fine_tuning_learning_rate: float = _FINE_TUNING.field(
         1e-4,
         "Highest step size of AdamW in fine-tuning; a cosine lowers it to 0.",
-        POSITIVE,
+        setting.POSITIVE,
     )
-    fine_tuning_from: str = setting(
-        "fine-tuning", "", "First layer of the backbone to fine-tune. Default: all."
+    fine_tuning_from: str = _FINE_TUNING.field(
+        "", "First layer of the backbone to fine-tune. Default: all."
     )
-    mixed_precision: str = choice(
-        "training",
+    mixed_precision: str = _TRAINING.choice(
         "none",
         ("none", "bfloat16", "float16"),
         "Compute in this precision while training; the model written is float32.",
     )
-    seed: int = setting(
-        "training", 0, "Seed of split, weights, order and dropout.", SEED
+    seed: int = _TRAINING.field(
+        0, "Seed of split, weights, order and dropout.", setting.SEED
     )
-    validation_fraction: float = setting(
-        "data", 0.1, "Share of the training photos held out for validation.", SHARE
+    validation_fraction: float = _DATA.field(
+        0.1, "Share of the training photos held out for validation.", setting.SHARE
     )
-    test_fraction: float = setting(
-        "data",
+    test_fraction: float = _DATA.field(
         0.2,
         "Share of all photos held out for testing, where the data has no test/.",
-        SHARE,
+        setting.SHARE,
     )
-    split_file: str = setting(
-        "data",
+    split_file: str = _DATA.field(
         "",
         "File split.json of an earlier run: its photos stay in their splits, whatever "
         "--seed and the fractions say; new ones are divided by them. A photo that has "
         "changed or gone is refused. Recorded in run.flags as the run's own split.",
     )
-    outliers_dir: str = setting("data", "", OUTLIERS_HELP)
-    distribution: str = choice(
-        "training",
+    outliers_dir: str = _DATA.field("", OUTLIERS_HELP)
+    distribution: str = _TRAINING.choice(
         "auto",
         ("auto", "none", "hosts"),
         "Devices to train on. auto takes all GPUs of this machine, each with its share "
@@ -203,24 +182,21 @@ class TrainConfig(ExportConfig):
         "scratch network on several machines, each of which runs this command "
         "(docs/distributed.md).",
     )
-    deterministic: bool = setting(
-        "training",
+    deterministic: bool = _TRAINING.field(
         False,
         "Refuse operations that TensorFlow may compute otherwise the next time. On a "
         "CPU a run is the same without (docs/reproducibility.md).",
     )
-    tensorboard: bool = setting(
-        "training",
+    tensorboard: bool = _TRAINING.field(
         False,
         "Write logs for TensorBoard into the run folder, tensorboard/ (needs the extra "
         "[tensorboard]).",
     )
-    min_accuracy: float = setting(
-        "export",
+    min_accuracy: float = _EXPORT.field(
         0.0,
         "Smallest top-1 accuracy on the test photos at which files are exported (exit "
         "code 3 below it).",
-        SHARE_OR_ALL,
+        setting.SHARE_OR_ALL,
     )
 
     @classmethod
@@ -320,7 +296,7 @@ class TrainConfig(ExportConfig):
             wanted = f"at least {MIN_SCRATCH_IMAGE_SIZE} each (six poolings halve them)"
             self._require(name, is_possible, wanted)
             wanted = "() with a preset that flattens, which takes images of one size"
-            is_possible = SCRATCH_PRESETS[self.preset].global_pooling
+            is_possible = presets.SCRATCH_PRESETS[self.preset].global_pooling
             self._require(name, is_possible, wanted)
             self._check_training_sizes(self.epochs)
 

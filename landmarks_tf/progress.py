@@ -26,23 +26,41 @@ class Event:
     is_warning: bool = False
 
     def __str__(self) -> str:
-        return (
-            self.text
-            if self.total is None
-            else f"{self.text}: {self.done}/{self.total}"
-        )
+        is_line = self.total is None
+        return self.text if is_line else f"{self.text}: {self.done}/{self.total}"
 
 
-# `progress=print` shows all events.
-Progress = Callable[[Event], object]
+# What a program hears events with; `print` shows them all.
+Listener = Callable[[Event], object]
 
 
-def ignore(event: Event) -> None:
-    """Tells nobody."""
+class Progress:
+    """Tells a listener what is done, or nobody.
 
+    Args:
+        listener: is called with each event; may be another Progress.
+    """
 
-def track(items: Iterable[T], text: str, total: int, progress: Progress) -> Iterator[T]:
-    """Yields the items, and tells after each how many are done."""
-    for done, item in enumerate(items, start=1):
-        yield item
-        progress(Event(text, done, total))
+    def __init__(self, listener: Listener = lambda event: None) -> None:
+        self._listener = listener
+
+    def __call__(self, event: Event) -> None:
+        self._listener(event)
+
+    def tell(self, text: str) -> None:
+        """Tells a line."""
+        self(Event(text))
+
+    def warn(self, text: str) -> None:
+        """Tells a line of what is skipped or not written."""
+        self(Event(text, is_warning=True))
+
+    def step(self, text: str, done: int, total: int) -> None:
+        """Tells how many of what takes long are done."""
+        self(Event(text, done, total))
+
+    def track(self, items: Iterable[T], text: str, total: int) -> Iterator[T]:
+        """Yields the items, and tells after each how many are done."""
+        for done, item in enumerate(items, start=1):
+            yield item
+            self.step(text, done, total)

@@ -139,7 +139,6 @@ class RunMetrics:
         calibration: see `Calibration`.
         validation: on the photos that the best epoch was chosen on.
         test: on photos that nothing was chosen on.
-        test_at_training_size: likewise, of a network trained on smaller images.
         threshold: see `Threshold`.
     """
 
@@ -148,7 +147,6 @@ class RunMetrics:
     calibration: Calibration | None = None
     validation: Metrics | None = None
     test: Metrics | None = None
-    test_at_training_size: Metrics | None = None
     threshold: Threshold | None = None
 
 

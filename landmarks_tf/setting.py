@@ -10,10 +10,14 @@ from landmarks_tf.errors import require
 
 @dataclass(frozen=True)
 class Limit:
-    """What a value may be: in words, to stand behind "must be", and as a test."""
+    """What a value may be: in words, to stand behind "must be", and as a test.
+
+    Where it is one of some words, `choices` are these.
+    """
 
     wanted: str
     allows: Callable[[Any], bool]
+    choices: tuple[str, ...] = ()
 
 
 ANY = Limit("anything", lambda value: True)
@@ -26,22 +30,26 @@ SHARE_OR_ALL = Limit("in [0, 1]", lambda value: 0 <= value <= 1)
 SEED = Limit("in 0..2147483647", lambda value: 0 <= value < 2**31)
 
 
-def setting(group: str, default: Any, text: str, limit: Limit = ANY) -> Any:
-    """Returns a field with its group, its help and its limit."""
-    metadata = {"group": group, "help": text, "limit": limit, "choices": ()}
-    return dataclasses.field(default=default, metadata=metadata)
+@dataclass(frozen=True)
+class Group:
+    """Settings that belong together, under whose name `--help` shows them."""
 
+    name: str
 
-def choice(group: str, default: str, choices: tuple[str, ...], text: str) -> Any:
-    """Returns a field that has one of some words."""
-    limit = Limit(f"one of {choices}", lambda value: value in choices)
-    metadata = {"group": group, "help": text, "limit": limit, "choices": choices}
-    return dataclasses.field(default=default, metadata=metadata)
+    def field(self, default: Any, text: str, limit: Limit = ANY) -> Any:
+        """Returns a field with its help and its limit."""
+        metadata = {"group": self.name, "help": text, "limit": limit}
+        return dataclasses.field(default=default, metadata=metadata)
+
+    def choice(self, default: str, choices: tuple[str, ...], text: str) -> Any:
+        """Returns a field that has one of some words."""
+        limit = Limit(f"one of {choices}", lambda value: value in choices, choices)
+        return self.field(default, text, limit)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Fields of `setting` and `choice`, which are checked at construction.
+    """Settings of groups, which are checked at construction.
 
     Raises:
         InvalidInput: if a value is outside its limits.

@@ -9,7 +9,9 @@ from landmarks_tf.config import TrainConfig
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.recipes import RECIPES
 
-CHOICES = [f.name for f in dataclasses.fields(TrainConfig) if f.metadata["choices"]]
+CHOICES = [
+    f.name for f in dataclasses.fields(TrainConfig) if f.metadata["limit"].choices
+]
 
 
 @pytest.mark.parametrize(

@@ -13,24 +13,11 @@ from landmarks_tf.records import ChosenOn
 from landmarks_tf.records import RunMetrics
 from landmarks_tf.records import Threshold
 from landmarks_tf.records import Training
-from landmarks_tf.run import CHECKPOINTS
-from landmarks_tf.run import FLAGS
-from landmarks_tf.run import HISTORY
 from landmarks_tf.run import LABELS
 from landmarks_tf.run import LOCK
 from landmarks_tf.run import METRICS
-from landmarks_tf.run import MODEL
 from landmarks_tf.run import Run
-from landmarks_tf.run import SPLIT
-from landmarks_tf.run import begin_run
 from landmarks_tf.run import describe_environment
-from landmarks_tf.run import is_finished
-from landmarks_tf.run import load_class_names
-from landmarks_tf.run import publish_run
-from landmarks_tf.run import refuse_overlap
-from landmarks_tf.run import release_run
-from landmarks_tf.run import unfinished_dir
-from landmarks_tf.run import write_class_names
 
 
 @pytest.fixture
@@ -39,19 +26,19 @@ def output_dir(tmp_path):
 
 
 def stop_half_way(output_dir):
-    unfinished = begin_run(output_dir).path
-    (unfinished / CHECKPOINTS).mkdir()
-    return unfinished
+    run = Run.begin(output_dir)
+    run.checkpoints_dir.mkdir()
+    return run
 
 
 def test_a_run_appears_only_when_published(output_dir):
-    unfinished = stop_half_way(output_dir)
-    (unfinished / METRICS).write_text("{}")
+    run = stop_half_way(output_dir)
+    run.metrics_path.write_text("{}")
     assert not output_dir.exists()
-    assert not is_finished(output_dir)
-    publish_run(output_dir)
+    assert not Run(output_dir).is_finished
+    assert run.publish(output_dir) == Run(output_dir)
     assert [path.name for path in output_dir.iterdir()] == [METRICS]
-    assert is_finished(output_dir)
+    assert Run(output_dir).is_finished
     assert [path.name for path in output_dir.parent.iterdir()] == ["mine"]
 
 
@@ -60,16 +47,16 @@ def test_an_output_folder_that_exists_is_refused(output_dir):
     message = re.escape(f"{output_dir} exists: choose another --output_dir")
     for on_existing in ("refuse", "resume"):
         with pytest.raises(InvalidInput, match=message):
-            begin_run(output_dir, on_existing)
+            Run.begin(output_dir, on_existing)
 
 
 def test_an_older_run_stays_until_its_successor_is_whole(output_dir):
     output_dir.mkdir(parents=True)
-    (output_dir / FLAGS).write_text("")
-    unfinished = begin_run(output_dir, "overwrite").path
-    (unfinished / "new").write_text("")
-    assert (output_dir / FLAGS).exists()
-    publish_run(output_dir)
+    Run(output_dir).flags_path.write_text("")
+    run = Run.begin(output_dir, "overwrite")
+    (run.path / "new").write_text("")
+    assert Run(output_dir).flags_path.exists()
+    run.publish(output_dir)
     assert [path.name for path in output_dir.iterdir()] == ["new"]
 
 
@@ -78,9 +65,9 @@ def test_what_is_no_run_folder_is_not_overwritten(tmp_path):
     (tmp_path / "file").write_text("")
     for path in (tmp_path, tmp_path / "photos", tmp_path / "file"):
         with pytest.raises(InvalidInput, match="is not a run folder: it is not over"):
-            begin_run(path, "overwrite")
+            Run.begin(path, "overwrite")
     (tmp_path / "empty").mkdir()
-    begin_run(tmp_path / "empty", "overwrite")
+    Run.begin(tmp_path / "empty", "overwrite")
 
 
 @pytest.mark.parametrize("name", ["photos", "photos/runs", ".", "photos/../photos/x"])
@@ -89,55 +76,55 @@ def test_a_run_among_the_photos_is_refused(tmp_path, name):
     with pytest.raises(
         InvalidInput, match="^`output_dir` must be apart from the photos"
     ):
-        refuse_overlap(tmp_path / name, tmp_path / "photos")
-    refuse_overlap(tmp_path / "photos2", tmp_path / "photos")
+        Run(tmp_path / name).refuse_overlap(tmp_path / "photos")
+    Run(tmp_path / "photos2").refuse_overlap(tmp_path / "photos")
 
 
 def test_a_folder_that_holds_no_run_is_not_finished(output_dir):
     output_dir.mkdir(parents=True)
-    assert not is_finished(output_dir)
+    assert not Run(output_dir).is_finished
     (output_dir / METRICS).write_text("{}")
-    assert is_finished(output_dir)
-    unfinished_dir(output_dir).mkdir()
-    assert not is_finished(output_dir)
+    assert Run(output_dir).is_finished
+    Run.unfinished(output_dir).path.mkdir()
+    assert not Run(output_dir).is_finished
 
 
 def test_the_current_folder_has_a_name_too(tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    unfinished = unfinished_dir(Path("."))
-    assert unfinished == tmp_path / "here.unfinished"
+    unfinished = Run.unfinished(Path("."))
+    assert unfinished.path == tmp_path / "here.unfinished"
 
 
 def test_a_stopped_run_is_refused_resumed_or_overwritten(output_dir):
-    unfinished = stop_half_way(output_dir)
+    run = stop_half_way(output_dir)
     with pytest.raises(InvalidInput, match="holds a run that was stopped"):
-        begin_run(output_dir)
-    assert begin_run(output_dir, "resume").path == unfinished
-    assert (unfinished / CHECKPOINTS).exists()
-    begin_run(output_dir, "overwrite")
-    assert not (unfinished / CHECKPOINTS).exists()
+        Run.begin(output_dir)
+    assert Run.begin(output_dir, "resume") == run
+    assert run.checkpoints_dir.exists()
+    Run.begin(output_dir, "overwrite")
+    assert not run.checkpoints_dir.exists()
 
 
 def test_a_stopped_overwriting_run_can_be_resumed(output_dir):
     stop_half_way(output_dir)
     output_dir.mkdir()
-    assert not is_finished(output_dir)
-    begin_run(output_dir, "resume")
+    assert not Run(output_dir).is_finished
+    Run.begin(output_dir, "resume")
 
 
 def test_a_run_that_failed_before_its_first_checkpoint_is_no_hindrance(output_dir):
-    unfinished = begin_run(output_dir).path
-    (unfinished / SPLIT).write_text("{}")
-    begin_run(output_dir)
-    assert not (unfinished / SPLIT).exists()
+    run = Run.begin(output_dir)
+    run.split_path.write_text("{}")
+    Run.begin(output_dir)
+    assert not run.split_path.exists()
 
 
 BEGIN = """
 import sys
 from pathlib import Path
-from landmarks_tf.run import begin_run
-begin_run(Path(sys.argv[1]), sys.argv[2])
+from landmarks_tf.run import Run
+Run.begin(Path(sys.argv[1]), sys.argv[2])
 print("begun", flush=True)
 sys.stdin.read()
 """
@@ -153,38 +140,38 @@ def test_two_programs_do_not_write_one_run(output_dir, how):
     assert other.stdout.readline() == b"begun\n"
     for on_existing in ("refuse", "resume"):
         with pytest.raises(InvalidInput, match="^another program is writing in "):
-            begin_run(output_dir, on_existing)
+            Run.begin(output_dir, on_existing)
     other.kill()  # which leaves no lock behind
     other.communicate()
-    unfinished = begin_run(output_dir).path
-    (unfinished / METRICS).write_text("{}")
-    publish_run(output_dir)
+    run = Run.begin(output_dir)
+    run.metrics_path.write_text("{}")
+    run.publish(output_dir)
     assert [path.name for path in output_dir.iterdir()] == [METRICS]
 
 
 def test_a_run_that_is_refused_or_given_back_is_open_to_others(output_dir):
-    unfinished = stop_half_way(output_dir)
-    release_run(output_dir)
+    run = stop_half_way(output_dir)
+    run.release()
     with pytest.raises(InvalidInput, match="holds a run that was stopped"):
-        begin_run(output_dir)
-    other = filelock.FileLock(unfinished / LOCK)
+        Run.begin(output_dir)
+    other = filelock.FileLock(run.path / LOCK)
     with other.acquire(timeout=0):
         pass
 
 
 def test_what_to_do_with_an_older_run_is_one_of_three(output_dir):
     with pytest.raises(InvalidInput, match="`on_existing` must be one of .*=keep"):
-        begin_run(output_dir, "keep")
+        Run.begin(output_dir, "keep")
 
 
 def test_missing_files_are_named(tmp_path):
     with pytest.raises(InvalidInput, match="^no such run folder: "):
-        Run(tmp_path / "nowhere").require(MODEL)
+        Run(tmp_path / "nowhere").require()
     message = re.escape(f"{tmp_path} is not a whole run folder: no model.keras")
     with pytest.raises(InvalidInput, match=message):
-        Run(tmp_path).require(MODEL)
+        Run(tmp_path).require(Run(tmp_path).model_path)
     with pytest.raises(InvalidInput, match="^no class names: .*labels.txt is missing"):
-        load_class_names(tmp_path / LABELS)
+        Run(tmp_path).class_names
 
 
 def test_damaged_files_are_named(tmp_path):
@@ -193,13 +180,13 @@ def test_damaged_files_are_named(tmp_path):
         Run(tmp_path).metrics
     (tmp_path / LABELS).write_bytes(b"caf\xe9\n")
     with pytest.raises(InvalidInput, match="labels.txt is not a text file in UTF-8"):
-        load_class_names(tmp_path / LABELS)
+        Run(tmp_path).class_names
 
 
 def test_class_names_are_read_in_their_order(tmp_path):
     names = ("2.b", "1.a", "30.Château d'If", "x\u2028y")
-    write_class_names(tmp_path / "labels.txt", names)
-    assert load_class_names(tmp_path / "labels.txt") == names
+    Run(tmp_path).write_class_names(names)
+    assert Run(tmp_path).class_names == names
 
 
 def test_sections_of_the_metrics_are_written_one_by_one(tmp_path):
@@ -214,6 +201,14 @@ def test_sections_of_the_metrics_are_written_one_by_one(tmp_path):
     # What is not known is not written.
     record = json.loads((tmp_path / METRICS).read_text())
     assert "auroc" not in record["threshold"] and "test" not in record
+
+
+def test_metrics_of_an_older_version_are_read(tmp_path):
+    section = '{"num_images": 1, "top1": 1.0}'
+    (tmp_path / METRICS).write_text(f'{{"test_at_training_size": {section}}}')
+    assert Run(tmp_path).metrics == RunMetrics()
+    Run(tmp_path).write_metrics(environment={})
+    assert "test_at_training_size" in (tmp_path / METRICS).read_text()
 
 
 @pytest.mark.parametrize("text", ['{"test": {"top1": 1}}', '{"test": [1]}', "[]"])
@@ -240,7 +235,7 @@ def test_parity_is_kept_for_files_that_are_there(tmp_path):
 
 def test_the_history_is_read_back_with_gaps_where_nothing_stands(tmp_path):
     assert Run(tmp_path).history == []
-    path = tmp_path / HISTORY
+    path = Run(tmp_path).history_path
     path.write_text("epoch,loss,late\n1,0.5,\n2,0.25,3\n")
     first, second = Run(tmp_path).history
     assert (first["loss"], second) == (0.5, {"epoch": 2, "loss": 0.25, "late": 3})

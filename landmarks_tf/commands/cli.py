@@ -27,6 +27,7 @@ import landmarks_tf
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.names import printable
 from landmarks_tf.progress import Event
+from landmarks_tf.progress import Progress
 from landmarks_tf.setting import Settings
 
 # TensorFlow 2.21 uses oneDNN by itself only on processors with AVX-512 and the like.
@@ -174,7 +175,7 @@ def define_flags(config_class: type[Settings], values: flags.FlagValues) -> None
         default: Any = field.default
         if isinstance(default, tuple):
             default = list(default)
-        text, choices = field.metadata["help"], field.metadata["choices"]
+        text, choices = field.metadata["help"], field.metadata["limit"].choices
         if choices:
             flags.DEFINE_enum(field.name, default, choices, text, flag_values=values)
         else:
@@ -202,13 +203,14 @@ def refuse_arguments(arguments: list[str]) -> None:
         raise InvalidInput(f"flags start with --. Received: {' '.join(arguments)}")
 
 
-class Console:
+class Console(Progress):
     """Shows events: lines on stdout, warnings on stderr, a bar where it is a terminal.
 
     The bar has the time that is left.
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self._bar: tqdm.tqdm | None = None
         self._text = ""
 

@@ -23,12 +23,12 @@ import time
 from pathlib import Path
 
 
-from landmarks_tf import run
 from landmarks_tf.commands import cli
 from landmarks_tf.data import photo_set
 from landmarks_tf.data import split_file
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.inference.classifier import load_classifier
+from landmarks_tf.run import Run
 
 FLAGS = cli.Flags()
 _MODEL = FLAGS.string(
@@ -74,12 +74,12 @@ def main(arguments: list[str]) -> None:
             ) from error
         print(f"loading {path} ...", flush=True)
         classifier = load_classifier(path)
-        run_dir = path if path.is_dir() else path.parent
-        card = run_dir / run.MODEL_CARD
+        run = Run(path if path.is_dir() else path.parent)
+        card = run.model_card_path
         about = web_page.About(
-            run_dir.resolve().name,
+            run.name,
             card.read_text(encoding="utf-8") if card.is_file() else "",
-            find_examples(run_dir, classifier.class_names),
+            find_examples(run, classifier.class_names),
         )
         num_cores = os.cpu_count() or 1
         limits = web.Limits(_MAX_MEGABYTES.value, _MAX_MEGAPIXELS.value, num_cores)
@@ -124,15 +124,15 @@ def require_free_port() -> None:
             ) from error
 
 
-def find_examples(run_dir: Path, class_names: tuple[str, ...]) -> list[Path]:
+def find_examples(run: Run, class_names: tuple[str, ...]) -> list[Path]:
     """Returns some of the run's test photos, or of the photos drawn for its vectors."""
     try:
-        photos = split_file.load_split(run_dir / run.SPLIT, class_names, None, ["test"])
+        photos = split_file.load_split(run.split_path, class_names, None, ["test"])
         one_of_each = photos.draw_evenly("test", len(class_names))
         paths = one_of_each.absolute_paths("test")
         return [Path(path) for path in paths[:: -(-len(paths) // _NUM_EXAMPLES)]]
     except (InvalidInput, OSError):  # gone since, or it was trained elsewhere
-        files = sorted((run_dir / run.VECTORS).glob("*"))
+        files = sorted(run.vectors_dir.glob("*"))
         return [path for path in files if photo_set.is_photo_name(path.name)]
 
 

@@ -19,11 +19,7 @@ from landmarks_tf.errors import require
 from landmarks_tf.inference import output
 from landmarks_tf.inference.classifier import load_classifier
 from landmarks_tf.recipes import RECIPES
-from landmarks_tf.run import CHECKPOINTS
 from landmarks_tf.run import Run
-from landmarks_tf.run import SPLIT
-from landmarks_tf.run import is_finished
-from landmarks_tf.run import unfinished_dir
 from landmarks_tf.training.hosts import VARIABLES
 from landmarks_tf.training.train import is_trained
 from landmarks_tf.training.train import train
@@ -66,7 +62,7 @@ def main(arguments: list[str]) -> int:
     config, recipe = choose_config()
     _place_host(config)
     output_dir = Path(_OUTPUT_DIR.value or f"saved_models/{recipe or config.model}")
-    is_done = _RESUME.value and is_finished(output_dir)
+    is_done = _RESUME.value and Run(output_dir).is_finished
     if _RESUME.value and _OVERWRITE.value:
         raise InvalidInput("--resume and --overwrite exclude each other")
     mode = "overwrite" if _OVERWRITE.value else "resume" if _RESUME.value else "refuse"
@@ -82,10 +78,10 @@ def main(arguments: list[str]) -> int:
             raise
         advice = how_to_go_on(output_dir, config, _OVERWRITE.value)
         # Of a full disk the system does not say which.
-        where = f" (while writing {unfinished_dir(output_dir)})"
+        where = f" (while writing {Run.unfinished(output_dir).path})"
         is_host = isinstance(error, ConnectionError)
         raise OSError(f"{reason}{'' if is_host else where}; {advice}") from error
-    if is_done or not is_finished(output_dir):  # the first host does the rest
+    if is_done or not Run(output_dir).is_finished:  # the first host does the rest
         return 0
     return show(run, config)
 
@@ -104,7 +100,7 @@ def how_to_go_on(
     output_dir: Path, config: TrainConfig, overwrites: bool = False
 ) -> str:
     """Returns what is lost of a run that was stopped, and how to go on."""
-    if not (unfinished_dir(output_dir) / CHECKPOINTS).exists():
+    if not Run.unfinished(output_dir).checkpoints_dir.exists():
         return "nothing is trained yet: start again with the same command"
     lost = "what came after the last finished epoch is lost"
     instead = " instead of --overwrite" if overwrites else ""
@@ -119,8 +115,8 @@ def show(run: Run, config: TrainConfig) -> int:
     test = run.metrics.test
     if test is None or test.top1 < config.min_accuracy:
         return 3
-    path = run.path / SPLIT
-    photos = split_file.load_split(path, run.class_names, names=["test"])
+    names = ["test"]
+    photos = split_file.load_split(run.split_path, run.class_names, names=names)
     photo = photos.absolute_paths("test")[0]
     classifier = load_classifier(run.path)
     landmarks = classifier.predict_landmarks(photo)

@@ -29,10 +29,7 @@ from landmarks_tf.data.photo import require_file
 from landmarks_tf.data.photo import unsupported_format
 from landmarks_tf.data.photo_set import PhotoSet
 from landmarks_tf.errors import InvalidInput
-from landmarks_tf.progress import Event
 from landmarks_tf.progress import Progress
-from landmarks_tf.progress import ignore
-from landmarks_tf.progress import track
 
 # A change of what is found out about a file needs another number.
 _QUESTION = f"inspection 1, Pillow {PIL.__version__}"
@@ -181,16 +178,16 @@ def _conversions(image: Image.Image, header: bytes, suffix: str) -> Iterator[str
 
 
 def check_photos(
-    photos: PhotoSet, max_pixels: int = MAX_PIXELS, progress: Progress = ignore
+    photos: PhotoSet, max_pixels: int = MAX_PIXELS, progress: Progress = Progress()
 ) -> dict[str, FileCheck]:
     """Reads every photo, or remembers it, and returns what was found by its path."""
     paths = [photo.path for photo in photos.all_photos()]
     checks = check_files(photos.data_dir, paths, max_pixels)
-    return dict(zip(paths, track(checks, "reading photos", len(paths), progress)))
+    return dict(zip(paths, progress.track(checks, "reading photos", len(paths))))
 
 
 def skip_unreadable(
-    photos: PhotoSet, checks: Mapping[str, FileCheck], progress: Progress = ignore
+    photos: PhotoSet, checks: Mapping[str, FileCheck], progress: Progress = Progress()
 ) -> tuple[PhotoSet, dict[str, str]]:
     """Leaves out the photos that cannot be decoded, and tells which.
 
@@ -211,5 +208,4 @@ def tell_skipped(
 ) -> None:
     """Tells which photos are skipped and why, the first of very many."""
     for path, reason in itertools.islice(skipped.items(), _MAX_NAMED):
-        text = f"skipped {photos.data_dir / path}: {reason}"
-        progress(Event(text, is_warning=True))
+        progress.warn(f"skipped {photos.data_dir / path}: {reason}")

@@ -24,8 +24,8 @@ from landmarks_tf.data.pixels import name_keys
 from landmarks_tf.data.split import Share
 from landmarks_tf.data.split import WHOLE
 from landmarks_tf.data.split import load_divided
+from landmarks_tf.progress import Listener
 from landmarks_tf.progress import Progress
-from landmarks_tf.progress import ignore
 
 # AUTOTUNE begins with one and takes most of a first epoch to find this.
 _NUM_PARALLEL = os.cpu_count()
@@ -38,7 +38,7 @@ def load_datasets(
     image_size: ImageSize = 800,
     batch_size: int = 8,
     config: TrainConfig = TrainConfig(),
-    progress: Progress = ignore,
+    progress: Listener = Progress(),
 ) -> tuple[tf.data.Dataset, tf.data.Dataset, tf.data.Dataset]:
     """Returns the photos of a folder for training, validation and testing.
 
@@ -56,7 +56,7 @@ def load_datasets(
         three datasets as `make_dataset` gives, each with the attribute `class_names`,
         as of `keras.utils.image_dataset_from_directory`.
     """
-    photos = load_divided(Path(data_dir), config, progress)
+    photos = load_divided(Path(data_dir), config, Progress(progress))
     datasets = []
     for split in SPLITS:
         examples = _examples(photos, split, image_size, None)

@@ -21,13 +21,11 @@ from landmarks_tf.data import file_check
 from landmarks_tf.data import photo_set
 from landmarks_tf.data import split_file
 from landmarks_tf.errors import InvalidInput
-from landmarks_tf.progress import Event
 from landmarks_tf.progress import Progress
-from landmarks_tf.progress import ignore
 
 
 def load_divided(
-    data_dir: Path, config: TrainConfig, progress: Progress = ignore
+    data_dir: Path, config: TrainConfig, progress: Progress = Progress()
 ) -> photo_set.PhotoSet:
     """Lists a data folder, reads its photos and divides those that can be read.
 
@@ -43,7 +41,7 @@ def load_divided(
 
 
 def divide(
-    listed: photo_set.PhotoSet, config: TrainConfig, progress: Progress = ignore
+    listed: photo_set.PhotoSet, config: TrainConfig, progress: Progress = Progress()
 ) -> photo_set.PhotoSet:
     """Reads all photos and divides those that can be read; see `load_divided`."""
     checks = file_check.check_photos(listed, progress=progress)
@@ -73,7 +71,7 @@ def _load_earlier(
         return {}
     earlier = split_file.load_earlier(Path(path), photos, hashes)
     num_new = sum(hashes[p.path] not in earlier for p in photos.all_photos())
-    progress(Event(f"split of {path}: kept; {num_new} photos are not in it"))
+    progress.tell(f"split of {path}: kept; {num_new} photos are not in it")
     return earlier
 
 
@@ -85,13 +83,11 @@ def _tell_counts(
     counts = (num_unreadable, num_alike)
     parts = [f"{n} {text}" for n, text in zip(counts, why) if n]
     if parts:
-        text = f"left out {sum(counts)} photos: {', '.join(parts)}"
-        progress(Event(text, is_warning=True))
+        progress.warn(f"left out {sum(counts)} photos: {', '.join(parts)}")
     for name in photos.classes_without("test"):
-        text = f"warning: no test photos of class {name}"
-        progress(Event(text, is_warning=True))
+        progress.warn(f"warning: no test photos of class {name}")
     sizes = [f"{len(photos.splits[name])} {name}" for name in SPLITS]
-    progress(Event(f"photos: {', '.join(sizes)}"))
+    progress.tell(f"photos: {', '.join(sizes)}")
 
 
 @dataclass(frozen=True)

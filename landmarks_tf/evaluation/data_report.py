@@ -11,15 +11,10 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 
+from landmarks_tf.data import audit
 from landmarks_tf.data import file_check
 from landmarks_tf.data import photo_set
 from landmarks_tf.data import split_file
-from landmarks_tf.data.audit import Audit
-from landmarks_tf.data.audit import Finding
-from landmarks_tf.data.audit import Limits
-from landmarks_tf.data.audit import NOTES
-from landmarks_tf.data.audit import PROBLEMS
-from landmarks_tf.data.audit import check_data
 from landmarks_tf.data.cache import Passing
 from landmarks_tf.data.cache import map_files
 from landmarks_tf.data.file_check import FileCheck
@@ -31,7 +26,6 @@ from landmarks_tf.files import replacing
 from landmarks_tf.page import encode_thumbnail
 from landmarks_tf.page import render
 from landmarks_tf.progress import Progress
-from landmarks_tf.progress import ignore
 
 _THUMBNAIL_SIDE = 96
 _NUM_SAMPLES = 4
@@ -46,9 +40,9 @@ def audit_folder(
     data_dir: Path,
     output_dir: Path,
     split_path: Path | None = None,
-    limits: Limits = Limits(),
-    progress: Progress = ignore,
-) -> Audit:
+    limits: audit.Limits = audit.Limits(),
+    progress: Progress = Progress(),
+) -> audit.Audit:
     """Checks a data folder, and writes data_report.html and data_report.json.
 
     Args:
@@ -71,8 +65,10 @@ def audit_folder(
         checks = {path: check for path, check in checks.items() if path in kept}
     files = [path for path in photos.visible_ignored() if not path.endswith("/")]
     others = {path: file_check.find_format(str(data_dir / path)) for path in files}
-    findings = check_data(photos, folder_problems, checks, others, limits.min_side)
-    findings += [Finding("split", change) for change in changes]
+    findings = audit.check_data(
+        photos, folder_problems, checks, others, limits.min_side
+    )
+    findings += [audit.Finding("split", change) for change in changes]
     num_readable = sum(not check.problem for check in checks.values())
     output_dir.mkdir(parents=True, exist_ok=True)
     page = output_dir / "data_report.html"
@@ -80,11 +76,13 @@ def audit_folder(
         write_html(path, photos, checks, findings)
     with replacing(output_dir / "data_report.json") as path:
         write_json(path, photos, num_readable, findings)
-    return Audit(len(photos.class_names), len(checks), num_readable, findings, page)
+    return audit.Audit(
+        len(photos.class_names), len(checks), num_readable, findings, page
+    )
 
 
 def write_json(
-    path: Path, photos: PhotoSet, num_read: int, findings: Sequence[Finding]
+    path: Path, photos: PhotoSet, num_read: int, findings: Sequence[audit.Finding]
 ) -> None:
     """Writes what was found for programs to read.
 
@@ -116,7 +114,7 @@ def write_html(
     path: Path,
     photos: PhotoSet,
     checks: Mapping[str, FileCheck],
-    findings: Sequence[Finding],
+    findings: Sequence[audit.Finding],
 ) -> None:
     """Writes the page.
 
@@ -130,7 +128,7 @@ def write_html(
 
     by_title = {
         title: [finding for finding in findings if finding.kind == kind]
-        for kind, title in (PROBLEMS | NOTES).items()
+        for kind, title in (audit.PROBLEMS | audit.NOTES).items()
     }
     samples = _choose_samples(photos, checks)
     shown = [f for group in by_title.values() for f in group[:_MAX_FINDINGS]]
@@ -199,5 +197,5 @@ def _choose_samples(
     }
 
 
-def _shown_paths(finding: Finding) -> tuple[str, ...]:
+def _shown_paths(finding: audit.Finding) -> tuple[str, ...]:
     return finding.paths[:_MAX_THUMBNAILS] if finding.kind != "ignored" else ()

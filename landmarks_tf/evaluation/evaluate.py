@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from landmarks_tf import setting
 from landmarks_tf.config import OUTLIERS_HELP
 from landmarks_tf.config import SPLITS
 from landmarks_tf.config import TrainConfig
+from landmarks_tf.data import file_check
 from landmarks_tf.data import photo_set
 from landmarks_tf.data import split_file
-from landmarks_tf.data.file_check import check_photos
-from landmarks_tf.data.file_check import skip_unreadable
 from landmarks_tf.data.photo_set import PhotoSet
 from landmarks_tf.data.split import load_divided
 from landmarks_tf.errors import InvalidInput
@@ -25,53 +25,44 @@ from landmarks_tf.evaluation.metrics import evaluate_probabilities
 from landmarks_tf.evaluation.metrics import true_class_ranks
 from landmarks_tf.evaluation.outliers import choose_threshold
 from landmarks_tf.evaluation.outliers import find_outliers
-from landmarks_tf.progress import Event
+from landmarks_tf.progress import Listener
 from landmarks_tf.progress import Progress
-from landmarks_tf.progress import ignore
 from landmarks_tf.records import Metrics
-from landmarks_tf.run import LABELS
-from landmarks_tf.run import MODEL
-from landmarks_tf.run import REPORT
 from landmarks_tf.run import Run
-from landmarks_tf.run import SPLIT
-from landmarks_tf.setting import COUNT
-from landmarks_tf.setting import NOT_NEGATIVE
-from landmarks_tf.setting import Settings
-from landmarks_tf.setting import choice
-from landmarks_tf.setting import setting
 
 if TYPE_CHECKING:
     import keras
 
 
+_DATA = setting.Group("data")
+_REPORT = setting.Group("report")
+
+
 @dataclass(frozen=True)
-class EvaluationConfig(Settings):
+class EvaluationConfig(setting.Settings):
     """What a trained model is evaluated on, and what is written of it."""
 
-    split: str = choice("data", "test", SPLITS, "Photos to test on.")
-    data_dir: str = setting(
-        "data",
+    split: str = _DATA.choice("test", SPLITS, "Photos to test on.")
+    data_dir: str = _DATA.field(
         "",
         "Folder of photos: the run's own, where it is now (default: where it was), or "
         "another with class folders in <split>/ or in itself.",
     )
-    outliers_dir: str = setting("data", "", OUTLIERS_HELP)
-    report: str = setting(
-        "report",
+    outliers_dir: str = _DATA.field("", OUTLIERS_HELP)
+    report: str = _REPORT.field(
         "",
         "File of the page with curves, confusions, mistakes and where the network "
         "looks. Default: report.html in the run's folder for the run's own photos; of "
         "others, none is written.",
     )
-    condition_photos: int = setting(
-        "report",
+    condition_photos: int = _REPORT.field(
         200,
         "Photos at most, of each landmark as many as can be, that the report asks "
         "about again darkened, blurred, compressed, turned and so on, ten times each; "
         "0 leaves that out.",
-        NOT_NEGATIVE,
+        setting.NOT_NEGATIVE,
     )
-    batch_size: int = setting("report", 8, "Photos at a time.", COUNT)
+    batch_size: int = _REPORT.field(8, "Photos at a time.", setting.COUNT)
 
 
 def evaluate(
@@ -80,7 +71,7 @@ def evaluate(
     class_names: Sequence[str] | None = None,
     *,
     config: EvaluationConfig = EvaluationConfig(),
-    progress: Progress = ignore,
+    progress: Listener = Progress(),
 ) -> Metrics:
     """Returns how good any model from images to probabilities is on photos.
 
@@ -98,6 +89,7 @@ def evaluate(
         InvalidInput: if the folder holds no such photos, or other classes than the
             model has outputs.
     """
+    progress = Progress(progress)
     if not isinstance(photos, PhotoSet):
         photos = _load_split(Path(photos), class_names, config.split, progress)
     num_outputs = model.output_shape[-1]
@@ -116,7 +108,7 @@ def evaluate(
 
 
 def evaluate_run(
-    run: Run, config: EvaluationConfig, progress: Progress = ignore
+    run: Run, config: EvaluationConfig, progress: Progress = Progress()
 ) -> Metrics:
     """Evaluates a run's model, and writes metrics and a report into its folder.
 
@@ -133,34 +125,34 @@ def evaluate_run(
     labels = photos.labels(config.split)
     metrics = evaluate_probabilities(probabilities, labels, class_names)
     for line in describe_classes(metrics):
-        progress(Event(line))
-    progress(Event(f"{config.split}: {metrics}"))
+        progress.tell(line)
+    progress.tell(f"{config.split}: {metrics}")
     if is_own:
         run.write_metrics(**{config.split: metrics})
     if outliers:
         # Chosen on the run's own photos, whichever these are.
         data_dir = photos.data_dir if is_own else None
         names = ["validation", "test"]
-        own = split_file.load_split(run.path / SPLIT, class_names, data_dir, names)
+        own = split_file.load_split(run.split_path, class_names, data_dir, names)
         rows = {n: predict_split(model, own, n, config.batch_size) for n in names}
         record = choose_threshold(model, rows, outliers, progress)
         run.write_metrics(threshold=record)
-        text = "written into metrics.json; export.py writes it into the exported files"
-        progress(Event(text))
+        progress.tell(
+            "written into metrics.json; export.py writes it into the exported files"
+        )
     if config.report or is_own:
         evaluated = report.Evaluated(
             model, photos, probabilities, metrics, run.name, is_own, run.history
         )
-        target = Path(config.report) if config.report else run.path / REPORT
+        target = Path(config.report) if config.report else run.report_path
         report.write_report(target, evaluated, config, progress)
     else:
-        text = "no report: these photos are not the run's own (--report=FILE)"
-        progress(Event(text))
+        progress.tell("no report: these photos are not the run's own (--report=FILE)")
     return metrics
 
 
 def compare_runs(
-    first: Run, second: Run, config: EvaluationConfig, progress: Progress = ignore
+    first: Run, second: Run, config: EvaluationConfig, progress: Progress = Progress()
 ) -> tuple[Metrics, Metrics, McNemar]:
     """Returns how each of two runs does, and how sure it is that one is better.
 
@@ -178,7 +170,7 @@ def compare_runs(
         model = _load_model(run)
         probabilities = predict_split(model, photos, config.split, config.batch_size)
         metrics.append(evaluate_probabilities(probabilities, labels, class_names))
-        progress(Event(f"{run.path}: {metrics[-1]}"))
+        progress.tell(f"{run.path}: {metrics[-1]}")
         is_right.append(true_class_ranks(probabilities, labels) == 0)
     return metrics[0], metrics[1], compare_predictions(*is_right)
 
@@ -215,21 +207,21 @@ def predict_split(
 
 def require_run(run: Run) -> tuple[str, ...]:
     """Returns the class names of a run that is whole."""
-    run.require(MODEL, LABELS, SPLIT)
+    run.require(run.model_path, run.labels_path, run.split_path)
     return run.class_names
 
 
 def _load_model(run: Run) -> "keras.Model":
     from landmarks_tf.models.surgery import load_model
 
-    return load_model(run.path / MODEL, len(run.class_names))
+    return load_model(run.model_path, len(run.class_names))
 
 
 def _find_photos(
     run: Run, config: EvaluationConfig, progress: Progress
 ) -> tuple[PhotoSet, bool]:
     """Returns the photos to evaluate on, and whether they are the run's own."""
-    path, class_names, split = run.path / SPLIT, run.class_names, config.split
+    path, class_names, split = run.split_path, run.class_names, config.split
     data_dir = Path(config.data_dir) if config.data_dir else None
     if data_dir is None or split_file.is_split_of(path, data_dir, split):
         return split_file.load_split(path, class_names, data_dir, [split]), True
@@ -255,11 +247,10 @@ def _load_readable(
 ) -> PhotoSet:
     """Returns the photos of a folder that can be read, as one split."""
     listed = photo_set.load_evaluation_photos(data_dir, split, class_names)
-    checks = check_photos(listed, progress=progress)
-    photos, skipped = skip_unreadable(listed, checks, progress)
+    checks = file_check.check_photos(listed, progress=progress)
+    photos, skipped = file_check.skip_unreadable(listed, checks, progress)
     if skipped:
-        text = f"left out {len(skipped)} photos: {len(skipped)} cannot be read"
-        progress(Event(text, is_warning=True))
+        progress.warn(f"left out {len(skipped)} photos: {len(skipped)} cannot be read")
     if not photos.splits[split]:
         raise InvalidInput(f"no readable photos in {data_dir}")
     return photos
@@ -269,7 +260,7 @@ def _refuse_trained_on(photos: PhotoSet, *runs: Run) -> None:
     """Raises InvalidInput for a photo that one of the runs has learnt by heart."""
     hashes = split_file.hash_photos(photos)
     for run in runs:
-        trained_on = split_file.load_hashes(run.path / SPLIT, ["train"])
+        trained_on = split_file.load_hashes(run.split_path, ["train"])
         known = set(trained_on.values())
         for path, digest in hashes.items():
             if digest in known:

@@ -118,43 +118,6 @@ def confused_pairs(
     return [(true, wrong, count) for (true, wrong), count in counts]
 
 
-def order_by_confusion(probabilities: np.ndarray, labels: Sequence[int]) -> list[int]:
-    """Returns the classes in an order in which confused ones are neighbours.
-
-    Two classes are the more alike, the more probability the photos of each give the
-    other on average. The most alike are joined first, each to two neighbours at most,
-    until all stand in one row: Kruskal's algorithm for a path instead of a tree.
-
-    Args:
-        probabilities: float `[num_images, num_classes]`, rows sum to 1.
-        labels: integers `[num_images]`.
-
-    Returns:
-        every label once; the most confused pair stands side by side. Of the two
-        directions the one that begins with the smaller label.
-    """
-    num_classes = probabilities.shape[-1]
-    means = np.zeros((num_classes, num_classes))
-    np.add.at(means, np.asarray(labels), probabilities)
-    means /= np.maximum(np.bincount(labels, minlength=num_classes), 1)[:, np.newaxis]
-    first, second = np.triu_indices(num_classes, 1)
-    likeness = (means + means.T)[first, second]
-    # Of equally alike ones, those that are nearest anyway.
-    order = np.lexsort((first, second - first, -likeness))
-    # Every chain by the class at either end of it; what is inside can join no more.
-    chains = {label: [label] for label in range(num_classes)}
-    for left, right in zip(first[order].tolist(), second[order].tolist()):
-        one, other = chains.get(left), chains.get(right)
-        if one is None or other is None or one is other:
-            continue
-        head = one if one[-1] == left else one[::-1]
-        joined = head + (other if other[0] == right else other[::-1])
-        del chains[left], chains[right]
-        chains[joined[0]] = chains[joined[-1]] = joined
-    chain = next(iter(chains.values()))
-    return min(chain, chain[::-1])
-
-
 def rank_by_confidence(
     probabilities: np.ndarray, labels: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray]:

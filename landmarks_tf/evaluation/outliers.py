@@ -14,9 +14,7 @@ from landmarks_tf.data.photo import load_images
 from landmarks_tf.data.photo import unreadable_reason
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.evaluation import calibration
-from landmarks_tf.progress import Event
 from landmarks_tf.progress import Progress
-from landmarks_tf.progress import ignore
 from landmarks_tf.records import ChosenOn
 from landmarks_tf.records import Threshold
 
@@ -45,7 +43,7 @@ def choose_threshold(
     model: "keras.Model",
     probabilities: Mapping[str, np.ndarray],
     outliers: Sequence[Path],
-    progress: Progress = ignore,
+    progress: Progress = Progress(),
 ) -> Threshold:
     """Chooses the threshold of a model, and measures how it does on other photos.
 
@@ -78,7 +76,7 @@ def choose_threshold(
             f"of the test photos reach, {record.unknown_accepted_at_95:.1%} do; AUROC "
             f"{record.auroc:.4f}"
         )
-    progress(Event(f"no known landmark below {value:.1%}: {summary}"))
+    progress.tell(f"no known landmark below {value:.1%}: {summary}")
     return record
 
 
@@ -91,7 +89,7 @@ def _predict_outliers(
         try:
             images = load_images(path, model.input_shape[1:3])
         except InvalidInput as error:
-            progress(Event(f"skipped {error}", is_warning=True))
+            progress.warn(f"skipped {error}")
             continue
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         largest[digest] = float(model.predict_on_batch(images).max())

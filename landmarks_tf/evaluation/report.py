@@ -15,25 +15,15 @@ from PIL import Image
 
 from landmarks_tf import page
 from landmarks_tf import plots
-from landmarks_tf.data.photo import load_photo
-from landmarks_tf.data.photo import normalize
-from landmarks_tf.data.photo import resize
+from landmarks_tf.data import photo
 from landmarks_tf.data.photo_set import PhotoSet
 from landmarks_tf.errors import InvalidInput
+from landmarks_tf.evaluation import metrics
 from landmarks_tf.evaluation import robustness
-from landmarks_tf.evaluation.metrics import calibration_bins
-from landmarks_tf.evaluation.metrics import confused_pairs
-from landmarks_tf.evaluation.metrics import confusion_matrix
-from landmarks_tf.evaluation.metrics import order_by_confusion
-from landmarks_tf.evaluation.metrics import rank_by_confidence
-from landmarks_tf.evaluation.metrics import wilson_interval
 from landmarks_tf.evaluation.robustness import ConditionResult
 from landmarks_tf.files import replacing
 from landmarks_tf.names import human_names
-from landmarks_tf.progress import Event
 from landmarks_tf.progress import Progress
-from landmarks_tf.progress import ignore
-from landmarks_tf.progress import track
 from landmarks_tf.records import Metrics
 
 if TYPE_CHECKING:
@@ -147,12 +137,12 @@ def write_report(
     target: Path,
     evaluated: Evaluated,
     config: "EvaluationConfig",
-    progress: Progress = ignore,
+    progress: Progress = Progress(),
 ) -> None:
     """Writes the page, and tells where it is."""
     photos, split = evaluated.photos, evaluated.split
     labels, folder = photos.labels(split), photos.data_dir.resolve().name
-    wrong, right = rank_by_confidence(evaluated.probabilities, labels)
+    wrong, right = metrics.rank_by_confidence(evaluated.probabilities, labels)
     groups = [indices[:MAX_SHOWN].tolist() for indices in (wrong, right)]
     shown, note = show_photos(evaluated, groups)
     own = "its own" if evaluated.is_own else "other"
@@ -173,7 +163,7 @@ def write_report(
     text = build_page(content)
     with replacing(target) as path:
         path.write_text(text, encoding="utf-8")
-    progress(Event(f"report: {target}"))
+    progress.tell(f"report: {target}")
 
 
 def show_photos(
@@ -200,11 +190,11 @@ def show_photos(
         path, label = listed[index]
         row = evaluated.probabilities[index]
         predicted = int(row.argmax())
-        picture, overlay = load_photo(photos.data_dir / path), None
-        pixels = np.asarray(resize(picture, image_size))
+        picture, overlay = photo.load_photo(photos.data_dir / path), None
+        pixels = np.asarray(photo.resize(picture, image_size))
         picture.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
         if cam:
-            overlay = grad_cam.overlay(picture, cam.find_heat(normalize(pixels)))
+            overlay = grad_cam.overlay(picture, cam.find_heat(photo.normalize(pixels)))
         probability = float(row[predicted])
         return ShownPhoto(
             path, names[label], names[predicted], probability, picture, overlay
@@ -214,7 +204,7 @@ def show_photos(
 
 
 def predict_under_conditions(
-    evaluated: Evaluated, config: "EvaluationConfig", progress: Progress = ignore
+    evaluated: Evaluated, config: "EvaluationConfig", progress: Progress = Progress()
 ) -> list[ConditionResult]:
     """Returns how photos are predicted under each condition, if any are wanted."""
     model, split, batch_size = evaluated.model, evaluated.split, config.batch_size
@@ -229,25 +219,25 @@ def predict_under_conditions(
 
     paths = [Path(path) for path in drawn.absolute_paths(split)]
     rows = robustness.answer_photos(paths, model.input_shape[1:3], predict)
-    tracked = track(rows, "worse photos", len(paths), progress)
+    tracked = progress.track(rows, "worse photos", len(paths))
     return robustness.count_right(tracked, drawn.labels(split), paths[0])
 
 
 def build_page(found: Content) -> str:
     """Returns the page, HTML that refers to nothing outside itself."""
     probabilities, labels = found.probabilities, found.labels
-    counts, _, accuracies = calibration_bins(probabilities, labels)
-    metrics = ("loss", "accuracy") if found.history else ()
+    counts, _, accuracies = metrics.calibration_bins(probabilities, labels)
+    drawn = ("loss", "accuracy") if found.history else ()
     return page.render(
         "report.html",
         evaluation=found,
-        curves=[plots.draw_curves(found.history, metric) for metric in metrics],
+        curves=[plots.draw_curves(found.history, metric) for metric in drawn],
         confusion=_draw_confusion(found),
         pairs=_name_confused(found),
         classes=_rank_classes(found),
         max_classes=_MAX_CLASSES,
         reliability=plots.draw_reliability(counts, accuracies),
-        wilson_interval=wilson_interval,
+        wilson_interval=metrics.wilson_interval,
         thumbnail_side=THUMBNAIL_SIDE,
     )
 
@@ -256,16 +246,14 @@ def _draw_confusion(found: Content) -> str:
     """Returns the confusion matrix; empty where it would be too large to read."""
     if len(found.names) > _MAX_MATRIX_CLASSES:
         return ""
-    matrix = confusion_matrix(found.probabilities, found.labels)
-    order = order_by_confusion(found.probabilities, found.labels)
-    names = [found.names[label] for label in order]
-    return plots.draw_confusion(matrix[np.ix_(order, order)], names)
+    matrix = metrics.confusion_matrix(found.probabilities, found.labels)
+    return plots.draw_confusion(matrix, found.names)
 
 
 def _name_confused(found: Content) -> list[tuple[str, str, int, int]]:
     """Returns true name, predicted name, photos confused and photos of the true one."""
     totals = np.bincount(found.labels)
-    pairs = confused_pairs(found.probabilities, found.labels)
+    pairs = metrics.confused_pairs(found.probabilities, found.labels)
     return [
         (found.names[true], found.names[predicted], count, int(totals[true]))
         for true, predicted, count in pairs[:_MAX_PAIRS]

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 import landmarks_tf
+from landmarks_tf import records
 from landmarks_tf.config import ExportConfig
 from landmarks_tf.config import TrainConfig
 from landmarks_tf.data import split
@@ -28,27 +29,12 @@ from landmarks_tf.export import verify
 from landmarks_tf.export.metadata import Description
 from landmarks_tf.files import remove
 from landmarks_tf.files import replacing
-from landmarks_tf.models.surgery import build_logits_model
-from landmarks_tf.models.surgery import copy_weights
-from landmarks_tf.models.surgery import divide_logits
-from landmarks_tf.models.surgery import load_model
-from landmarks_tf.progress import Event
+from landmarks_tf.models import surgery
+from landmarks_tf.progress import Listener
 from landmarks_tf.progress import Progress
-from landmarks_tf.progress import ignore
-from landmarks_tf.records import Calibration
-from landmarks_tf.records import CalibrationErrors
-from landmarks_tf.records import Metrics
 from landmarks_tf.run import EXPORTS
-from landmarks_tf.run import LABELS
-from landmarks_tf.run import MODEL
 from landmarks_tf.run import Run
-from landmarks_tf.run import SPLIT
-from landmarks_tf.run import begin_run
 from landmarks_tf.run import describe_environment
-from landmarks_tf.run import publish_run
-from landmarks_tf.run import refuse_overlap
-from landmarks_tf.run import release_run
-from landmarks_tf.run import write_class_names
 
 # Of validation photos: enough to see a loss of half a point, in a minute.
 _MAX_PHOTOS = 1000
@@ -62,7 +48,7 @@ def export_model(
     photos: PhotoSet | Path | str,
     output_dir: Path | str,
     config: ExportConfig = ExportConfig(),
-    progress: Progress = ignore,
+    progress: Listener = Progress(),
 ) -> Run:
     """Makes a run folder of any model from images to probabilities.
 
@@ -88,38 +74,39 @@ def export_model(
         InvalidInput: if the photos have other classes than `class_names`, or the model
             another number of outputs.
     """
-    output_dir, num_outputs = Path(output_dir), model.output_shape[-1]
+    output_dir, progress = Path(output_dir), Progress(progress)
+    num_outputs = model.output_shape[-1]
     wanted = f"{num_outputs} names, one for each output of the model"
     is_whole = num_outputs == len(class_names)
     require(is_whole, "class_names", wanted, len(class_names))
     if not isinstance(photos, PhotoSet):
-        refuse_overlap(output_dir, Path(photos))
+        Run(output_dir).refuse_overlap(Path(photos))
         photos = split.load_divided(Path(photos), TrainConfig(), progress)
     is_same = sorted(photos.class_names) == sorted(class_names)
     require(is_same, "class_names", f"{photos.class_names}", tuple(class_names))
     photos = photos.with_class_names(class_names)
-    run = begin_run(output_dir)
+    run = Run.begin(output_dir)
     try:
-        write_class_names(run.path / LABELS, class_names)
-        split_file.write_split(run.path / SPLIT, photos)
+        run.write_class_names(class_names)
+        split_file.write_split(run.split_path, photos)
         run.write_metrics(environment=describe_environment())
         copy = keras.models.clone_model(model)
-        copy_weights(model, copy)
+        surgery.copy_weights(model, copy)
         calibrated, probabilities = calibrate(run, copy, photos, 8, progress)
         measure(run, probabilities, photos, progress)
         record = choose_threshold(calibrated, probabilities, (), progress)
         run.write_metrics(threshold=record)
         write_files(run, photos, config, progress)
-        return publish_run(output_dir)
+        return run.publish(output_dir)
     finally:
-        release_run(output_dir)
+        run.release()
 
 
 def export_run(
     run: Run,
     config: ExportConfig,
     data_dir: Path | None = None,
-    progress: Progress = ignore,
+    progress: Progress = Progress(),
 ) -> list[str]:
     """Writes the files of a run again; see `write_files`.
 
@@ -131,7 +118,7 @@ def export_run(
     """
     class_names = require_run(run)
     names = ["train", "validation"]
-    photos = split_file.load_split(run.path / SPLIT, class_names, data_dir, names)
+    photos = split_file.load_split(run.split_path, class_names, data_dir, names)
     return write_files(run, photos, config, progress)
 
 
@@ -147,7 +134,7 @@ def calibrate(
     Returns:
         the model, and its probabilities for the photos of validation and test.
     """
-    network = build_logits_model(model)
+    network = surgery.build_logits_model(model)
     logits = {
         name: predict_split(network, photos, name, batch_size)
         for name in ("validation", "test")
@@ -156,8 +143,8 @@ def calibrate(
     temperature = calibration.fit_temperature(
         logits["validation"], labels["validation"]
     )
-    model = divide_logits(model, temperature)
-    model.save(run.path / MODEL)
+    model = surgery.divide_logits(model, temperature)
+    model.save(run.model_path)
     before, after = (
         {
             name: calibration.apply_temperature(rows, value)
@@ -166,19 +153,18 @@ def calibrate(
         for value in (1.0, temperature)
     )
     errors = {
-        name: CalibrationErrors(
+        name: records.CalibrationErrors(
             *(calibration_error(rows[name], labels[name]) for rows in (before, after))
         )
         for name in logits
     }
     for name, error in errors.items():
-        text = (
+        progress.tell(
             f"probabilities of {name} photos were {error.error_before:.3f} off on "
             f"average (calibration error), are {error.error_after:.3f} by a "
             f"temperature of {temperature:.2f}"
         )
-        progress(Event(text))
-    run.write_metrics(calibration=Calibration(temperature, **errors))
+    run.write_metrics(calibration=records.Calibration(temperature, **errors))
     return model, after
 
 
@@ -187,14 +173,14 @@ def measure(
     probabilities: Mapping[str, np.ndarray],
     photos: PhotoSet,
     progress: Progress,
-) -> Metrics:
+) -> records.Metrics:
     """Writes the metrics of validation and test, and returns those of test."""
     for name in ("validation", "test"):
         metrics = evaluate_probabilities(
             probabilities[name], photos.labels(name), photos.class_names
         )
         run.write_metrics(**{name: metrics})
-        progress(Event(f"{name}: {metrics}"))
+        progress.tell(f"{name}: {metrics}")
     return metrics
 
 
@@ -217,11 +203,10 @@ def write_files(
     tf.config.experimental.enable_tensor_float_32_execution(False)
     asked = photos.draw_evenly("validation", _MAX_PHOTOS)
     trained_on = photos.draw_evenly("train", max(int8.NUM_CALIBRATION_PHOTOS))
-    model_path = run.path / MODEL
-    model = load_model(model_path, len(photos.class_names))
+    model = surgery.load_model(run.model_path, len(photos.class_names))
     files = asked.absolute_paths("validation")
-    expected = verify.predict_files(model_path, files)
-    records: dict[str, dict] = {}
+    expected = verify.predict_files(run.model_path, files)
+    parity: dict[str, dict] = {}
     for file_format in config.formats:
         target = run.path / EXPORTS[file_format]
         with replacing(target) as path:
@@ -236,11 +221,11 @@ def write_files(
             record = verify.write_best(attempts, file_format, path, asked, expected)
             if record["faults"]:
                 remove(path)
-        records[file_format] = record
-        run.write_parity(**records)
-        progress(_tell(target, record))
+        parity[file_format] = record
+        run.write_parity(**parity)
+        _tell(target, record, progress)
     model_card.write_companions(run, config)
-    return [name for name, record in records.items() if record["faults"]]
+    return [name for name, record in parity.items() if record["faults"]]
 
 
 def describe(run: Run, class_names: Sequence[str], config: ExportConfig) -> Description:
@@ -259,8 +244,8 @@ def describe(run: Run, class_names: Sequence[str], config: ExportConfig) -> Desc
     )
 
 
-def _tell(target: Path, record: dict) -> Event:
-    """Returns a line of what was written, or why it was not."""
+def _tell(target: Path, record: dict, progress: Progress) -> None:
+    """Tells what was written, or why it was not."""
     how = f" ({record['made_with']})" if record["made_with"] else ""
     found = list(record["entrances"].values())
     differing = sorted({path for entrance in found for path in entrance["differing"]})
@@ -270,11 +255,11 @@ def _tell(target: Path, record: dict) -> Event:
         more = len(named) - _MAX_NAMED
         photos = ", ".join(named[:_MAX_NAMED]) + (f" and {more} more" * (more > 0))
         faults = "; ".join(dict.fromkeys(record["faults"]))
-        text = f"error: {target} is not written: {faults}: {photos}{how}"
-        return Event(text, is_warning=True)
+        progress.warn(f"error: {target} is not written: {faults}: {photos}{how}")
+        return
     num_photos = found[0]["num_photos"]
     difference = max(entrance["max_difference"] for entrance in found)
-    return Event(
+    progress.tell(
         f"wrote {target.name}: {num_photos - len(differing)} of {num_photos} first "
         f"answers as the model's, probabilities at most {difference:.1g} off{how}"
     )

@@ -22,11 +22,7 @@ from landmarks_tf.inference.classifier import load_classifier
 from landmarks_tf.names import human_names
 from landmarks_tf.records import ClassMetrics
 from landmarks_tf.run import EXPORTS
-from landmarks_tf.run import MODEL
-from landmarks_tf.run import MODEL_CARD
 from landmarks_tf.run import Run
-from landmarks_tf.run import SPLIT
-from landmarks_tf.run import VECTORS
 from landmarks_tf.run import describe_environment
 
 _NUM_WEAKEST = 5
@@ -40,21 +36,21 @@ def write_companions(run: Run, config: ExportConfig) -> None:
         for file_format, name in EXPORTS.items()
         if name.endswith(".tflite") and (run.path / name).exists()
     }
-    model = load_classifier(run.path / MODEL)
+    model = load_classifier(run.model_path)
     predictors = {
         EXPORTS[file_format]: classifier.predict
         for file_format, classifier in classifiers.items()
     }
-    with replacing(run.path / VECTORS) as path:
+    with replacing(run.vectors_dir) as path:
         vectors.write_vectors(
             path,
             model.image_size,
-            {MODEL: model.predict, **predictors},
+            {run.model_path.name: model.predict, **predictors},
             model.threshold,
         )
     milliseconds = {name: measure_latency(x) for name, x in classifiers.items()}
     card = build_card(run, config, milliseconds)
-    with replacing(run.path / MODEL_CARD) as path:
+    with replacing(run.model_card_path) as path:
         path.write_text(card, encoding="utf-8")
 
 
@@ -92,7 +88,7 @@ def build_card(
         author=config.author,
         licence=config.licence,
         num_classes=len(run.class_names),
-        num_photos=split_file.load_counts(run.path / SPLIT),
+        num_photos=split_file.load_counts(run.split_path),
         test=metrics.test,
         weakest=_weakest_classes(metrics.test.per_class if metrics.test else {}),
         calibration=metrics.calibration,

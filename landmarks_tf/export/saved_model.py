@@ -27,7 +27,7 @@ def write_attempts(
     calibration_photos: Sequence[Path | str] = (),
     description: Description = Description(),
 ) -> Iterator[str]:
-    """Writes one format, a name in `run_folder.EXPORTS`, at `path`.
+    """Writes one format, a name in `run.EXPORTS`, at `path`.
 
     Args:
         model: from the contract's images to probabilities, in float32 throughout.

@@ -22,7 +22,6 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
-from landmarks_tf import run
 from landmarks_tf.data.photo import normalize
 from landmarks_tf.data.photo import resize
 from landmarks_tf.data.photo_set import find_photos
@@ -33,6 +32,7 @@ from landmarks_tf.inference.photo_input import Photo
 from landmarks_tf.inference.prediction import Prediction
 from landmarks_tf.names import human_names
 from landmarks_tf.names import suggestion
+from landmarks_tf.run import Run
 
 if TYPE_CHECKING:
     import keras
@@ -248,19 +248,21 @@ def load_classifier(path: Path | str, num_cores: int | None = None) -> Classifie
     """
     path = Path(path)
     if path.is_dir():
-        run.Run(path).require(run.MODEL, run.LABELS)
-        path = path / run.MODEL
+        run = Run(path)
+        run.require(run.model_path, run.labels_path)
+        path = run.model_path
     is_model = path.suffix in (".keras", ".tflite") and path.is_file()
     missing = "" if path.exists() else " (no such file)"
     wanted = "a run folder, a .keras or a .tflite file"
     require(is_model, "model", wanted, f"{path}{missing}")
-    class_names = run.load_class_names(path.with_name(run.LABELS))
+    run = Run(path.parent)
+    class_names = run.class_names
     num_cores = num_cores or os.cpu_count() or 1
     if path.suffix == ".tflite":
         classifier = _load_tflite(path, class_names, num_cores)
     else:
         classifier = _load_keras(path, class_names)
-    found = run.Run(path.parent).metrics.threshold
+    found = run.metrics.threshold
     threshold = found.value if found else 0.0
     return dataclasses.replace(classifier, threshold=threshold, num_cores=num_cores)
 

@@ -47,20 +47,6 @@ def build_scratch_model(
     return keras.Sequential(layers, name=f"scratch_{preset}")
 
 
-def without_shrinking(
-    model: keras.Sequential, image_size: tuple[int, int]
-) -> keras.Sequential:
-    """Returns a scratch network as it was trained: for images that it does not shrink.
-
-    Shares the weights.
-    """
-    layers = [
-        x for x in model.layers if not isinstance(x, keras.layers.AveragePooling2D)
-    ]
-    images = keras.Input((*image_size, 3), name="images")
-    return keras.Sequential([images, *layers], name=model.name)
-
-
 def _convolution(filters: int, numbers: ScratchPreset) -> list[keras.Layer]:
     """Returns a convolution with its ReLU and max-pooling."""
     # Overlapping ones reach over the edge, as the convolutions do.

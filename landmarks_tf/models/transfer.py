@@ -12,9 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from landmarks_tf.errors import InvalidInput
-from landmarks_tf.errors import first_line
-from landmarks_tf.errors import require
+from landmarks_tf import errors
 from landmarks_tf.models.presets import BACKBONES
 from landmarks_tf.models.surgery import probabilities_layer
 
@@ -107,7 +105,7 @@ def unfreeze(model: keras.Model, first_layer: str = "") -> None:
     names = [layer.name for layer in body.layers]
     wanted = f"a layer of the backbone, such as {names[len(names) // 2]}"
     is_layer = first_layer in ("", *names)
-    require(is_layer, "fine_tuning_from", wanted, first_layer)
+    errors.require(is_layer, "fine_tuning_from", wanted, first_layer)
     begin = names.index(first_layer) if first_layer else 0
     body.trainable = True
     for index, layer in enumerate(body.layers):
@@ -128,9 +126,9 @@ def load_backbone(
     try:
         body = constructor(weights=None, **arguments)
     except ValueError as error:
-        raise InvalidInput(
+        raise errors.InvalidInput(
             f"{backbone} does not take this `image_size`. Received: "
-            f"image_size={image_size}. {first_line(error)}"
+            f"image_size={image_size}. {errors.first_line(error)}"
         ) from error
     if backbone_weights == "imagenet":
         # Not kept itself: for these weights Keras adds layers to EfficientNet that a
@@ -150,16 +148,16 @@ def _download(constructor: Callable, arguments: dict) -> keras.Model:
             return constructor(weights="imagenet", **arguments)
     except Exception as error:  # keras.utils.get_file raises the bare Exception
         url = re.search(r"https?://[^\s:]+", str(error))
-        raise InvalidInput(
+        raise errors.InvalidInput(
             "cannot download the backbone's weights; fetch this file yourself and "
             "pass its path with --backbone_weights: "
-            f"{url[0] if url else first_line(error)}"
+            f"{url[0] if url else errors.first_line(error)}"
         ) from error
 
 
 def _load_weights(body: keras.Model, backbone: str, path: Path) -> None:
     wanted = "'imagenet', 'none' or the path of a weights file"
-    require(path.is_file(), "backbone_weights", wanted, path)
+    errors.require(path.is_file(), "backbone_weights", wanted, path)
     try:
         with warnings.catch_warnings():
             # Keras 3.15 says so of each layer of a file that Keras 3.14 wrote, though
@@ -167,9 +165,9 @@ def _load_weights(body: keras.Model, backbone: str, path: Path) -> None:
             warnings.filterwarnings("ignore", message="Skipping nested container")
             body.load_weights(path)
     except (ValueError, OSError, KeyError) as error:
-        raise InvalidInput(
+        raise errors.InvalidInput(
             f"{path} does not hold the weights of {backbone} without its top: "
-            f"{first_line(error)}"
+            f"{errors.first_line(error)}"
         ) from error
 
 

@@ -16,9 +16,7 @@ from pathlib import Path
 import keras
 
 from landmarks_tf.errors import InvalidInput
-from landmarks_tf.training.distribution import ALONE
-from landmarks_tf.training.distribution import Hosts
-from landmarks_tf.training.distribution import on_this_host
+from landmarks_tf.training import distribution
 
 BEST = "best.keras"
 _LAST = "last.keras"
@@ -109,7 +107,7 @@ class CheckpointKeeper(keras.callbacks.Callback):
         state: TrainingState,
         early_stopping: keras.callbacks.EarlyStopping,
         epochs: int,
-        hosts: Hosts = ALONE,
+        hosts: distribution.Hosts = distribution.ALONE,
         keep_last: bool = False,
     ) -> None:
         super().__init__()
@@ -160,7 +158,7 @@ class CheckpointKeeper(keras.callbacks.Callback):
     def _complete(self, aside: Path, name: str, is_best: bool) -> None:
         """Writes the rest of a checkpoint, and puts it in the place of the older."""
         older = find_checkpoint(self._checkpoints_dir)
-        with on_this_host():
+        with distribution.on_this_host():
             self.model.save(aside / _LAST)
         # Both whole: files of weights alone are written by HDF5, which brings the
         # program down where a disk is full.

@@ -20,12 +20,9 @@ import tensorflow as tf
 
 from landmarks_tf.config import TrainConfig
 from landmarks_tf.data import augment
+from landmarks_tf.data import cache
 from landmarks_tf.data import pipeline
 from landmarks_tf.data import tf_image
-from landmarks_tf.data.cache import cache_dir
-from landmarks_tf.data.cache import connect
-from landmarks_tf.data.cache import look_up
-from landmarks_tf.data.cache import remember
 from landmarks_tf.models import transfer
 
 _SCHEMA = "features (key BLOB PRIMARY KEY, vector BLOB)"
@@ -54,11 +51,11 @@ def extract_features(
     digest = digest_extractor(extractor)
     keys = [hashlib.sha256(digest + c.encode()).digest() for c in contents]
     vectors: dict[bytes, bytes] = {}
-    database = database or cache_dir() / "features.sqlite"
-    with contextlib.closing(connect(database, _SCHEMA)) as table:
+    database = database or cache.cache_dir() / "features.sqlite"
+    with contextlib.closing(cache.connect(database, _SCHEMA)) as table:
         for key in keys:
             query = "SELECT vector FROM features WHERE key = ?"
-            if row := look_up(table, query, (key,)):
+            if row := cache.look_up(table, query, (key,)):
                 vectors[key] = row[0]
         missing = [index for index, key in enumerate(keys) if key not in vectors]
         progress(len(keys) - len(missing))
@@ -66,7 +63,7 @@ def extract_features(
             extractor, make_images, [keys[index] for index in missing], missing
         )
         for batch in rows:
-            remember(table, "features", batch)
+            cache.remember(table, "features", batch)
             vectors.update(batch)
             progress(len(batch))
     flat = b"".join(vectors[key] for key in keys)

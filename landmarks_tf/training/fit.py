@@ -13,17 +13,9 @@ import tensorflow as tf
 from landmarks_tf import records
 from landmarks_tf.config import TrainConfig
 from landmarks_tf.data.photo_set import PhotoSet
-from landmarks_tf.progress import Event
 from landmarks_tf.progress import Progress
-from landmarks_tf.progress import ignore
-from landmarks_tf.run import CHECKPOINTS
 from landmarks_tf.run import Run
-from landmarks_tf.training.checkpoint import BEST
-from landmarks_tf.training.checkpoint import CheckpointKeeper
-from landmarks_tf.training.checkpoint import TrainingState
-from landmarks_tf.training.checkpoint import find_checkpoint
-from landmarks_tf.training.checkpoint import load_state
-from landmarks_tf.training.checkpoint import restore
+from landmarks_tf.training import checkpoint
 from landmarks_tf.training.distribution import ALONE
 from landmarks_tf.training.distribution import Hosts
 
@@ -44,12 +36,7 @@ class Job:
     photos: PhotoSet
     config: TrainConfig
     callbacks: Sequence[keras.callbacks.Callback] = ()
-    progress: Progress = ignore
-
-    @property
-    def checkpoints_dir(self) -> Path:
-        """Where the state after each epoch is kept."""
-        return self.run.path / CHECKPOINTS
+    progress: Progress = Progress()
 
 
 @dataclass(frozen=True)
@@ -79,9 +66,9 @@ class Stage:
 def train_model(
     stage: Stage,
     callbacks: Sequence[keras.callbacks.Callback] = (),
-    progress: Progress = ignore,
+    progress: Progress = Progress(),
     hosts: Hosts = ALONE,
-) -> TrainingState:
+) -> checkpoint.TrainingState:
     """Trains, or goes on from a stage's checkpoints, where `load_best_model` reads.
 
     Args:
@@ -96,7 +83,7 @@ def train_model(
     Raises:
         InvalidInput: if the loss is no longer finite.
     """
-    config, state = stage.config, load_state(stage.checkpoints_dir)
+    config, state = stage.config, checkpoint.load_state(stage.checkpoints_dir)
     if state.is_over:
         return state
     first = state.num_epochs
@@ -104,12 +91,12 @@ def train_model(
     keras.utils.set_random_seed(config.seed)
     steps_per_epoch = len(training_data) // (config.epochs - first)
     model = _compiled_model(stage.build, config, steps_per_epoch)
-    if checkpoint := find_checkpoint(stage.checkpoints_dir):
-        restore(checkpoint, model)
+    if last := checkpoint.find_checkpoint(stage.checkpoints_dir):
+        checkpoint.restore(last, model)
     stopping = keras.callbacks.EarlyStopping(
         "val_accuracy", mode="max", patience=config.patience_epochs
     )
-    keeper = CheckpointKeeper(
+    keeper = checkpoint.CheckpointKeeper(
         stage.checkpoints_dir, state, stopping, config.epochs, hosts, stage.keep_last
     )
     num_classes = model.output_shape[-1]
@@ -138,14 +125,14 @@ class _EpochReport(keras.callbacks.Callback):
         self._title = f"Epoch {epoch + 1}/{self.params['epochs']}"
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        self._progress(Event(self._title, batch + 1, self.params["steps"]))
+        self._progress.step(self._title, batch + 1, self.params["steps"])
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         numbers = [f"{name} {value:.4f}" for name, value in (logs or {}).items()]
         seconds = time.monotonic() - self._begin
         left = seconds * (self.params["epochs"] - epoch - 1) / 60
         numbers.append(f"{seconds:.1f} s, {left:.1f} min left")
-        self._progress(Event(f"{self._title}: {', '.join(numbers)}"))
+        self._progress.tell(f"{self._title}: {', '.join(numbers)}")
 
 
 def load_best_model(
@@ -156,15 +143,17 @@ def load_best_model(
     Mixed-precision layers export with operations that phones do not have.
     """
     model = build()
-    checkpoint = find_checkpoint(checkpoints_dir)
-    if checkpoint is None:
+    last = checkpoint.find_checkpoint(checkpoints_dir)
+    if last is None:
         raise FileNotFoundError(f"no finished epoch in {checkpoints_dir}")
     # Not `set_weights`: it leaves a Normalization layer's derived state stale.
-    model.load_weights(checkpoint / BEST)
+    model.load_weights(last / checkpoint.BEST)
     return model
 
 
-def describe_training(state: TrainingState, num_photos: int) -> records.Training:
+def describe_training(
+    state: checkpoint.TrainingState, num_photos: int
+) -> records.Training:
     """Returns what `metrics.json` says of the training of `num_photos` photos."""
     num_images = num_photos * state.num_epochs
     return records.Training(

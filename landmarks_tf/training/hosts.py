@@ -18,19 +18,13 @@ from pathlib import Path
 from typing import IO
 from typing import cast
 
+from landmarks_tf import errors
 from landmarks_tf import flagfile
 from landmarks_tf.config import TrainConfig
 from landmarks_tf.data import split_file
-from landmarks_tf.errors import InvalidInput
-from landmarks_tf.errors import require
-from landmarks_tf.errors import require_extra
 from landmarks_tf.progress import Event
 from landmarks_tf.progress import Progress
-from landmarks_tf.progress import ignore
-from landmarks_tf.run import FLAGS
 from landmarks_tf.run import Run
-from landmarks_tf.run import SPLIT
-from landmarks_tf.run import unfinished_dir
 
 # Keras's own names, of `keras.distribution.initialize`; train.py has a flag for each.
 VARIABLES = {
@@ -64,22 +58,24 @@ def find_host(config: TrainConfig) -> Host | None:
     """
     if config.distribution != "hosts":
         return None
-    require_extra("jax", "distributed", "--distribution=hosts")
+    errors.require_extra("jax", "distributed", "--distribution=hosts")
     wanted = "left out with --distribution=hosts"
-    require(not config.deterministic, "deterministic", wanted, True)
+    errors.require(not config.deterministic, "deterministic", wanted, True)
     # Features would have to be computed in shares too.
     wanted = "'scratch' with --distribution=hosts"
-    require(config.model == "scratch", "model", wanted, config.model)
+    errors.require(config.model == "scratch", "model", wanted, config.model)
     text = {name: os.environ.get(key, "") for name, key in VARIABLES.items()}
     address = text["coordinator_address"].split(",")[0]  # Keras takes those of all too
     is_address = re.fullmatch(r".+:\d+", address) is not None
     wanted = "HOST:PORT of the first host"
-    require(is_address, "coordinator_address", wanted, text["coordinator_address"])
+    errors.require(
+        is_address, "coordinator_address", wanted, text["coordinator_address"]
+    )
     count, index = text["num_hosts"], text["host_index"]
     is_count = count.isdecimal() and int(count) >= 1
-    require(is_count, "num_hosts", "1 or more", count)
+    errors.require(is_count, "num_hosts", "1 or more", count)
     is_index = index.isdecimal() and int(index) < int(count)
-    require(is_index, "host_index", f"in 0..{int(count) - 1}", index)
+    errors.require(is_index, "host_index", f"in 0..{int(count) - 1}", index)
     _require_divided(config, int(count), "hosts")
     return Host(address, int(count), int(index))
 
@@ -104,11 +100,10 @@ def train_beside(
         InvalidInput: if the hosts do not fit together.
         ConnectionError: if another host is gone, or has not come; JAX has said more.
     """
-    text = (
+    progress.tell(
         f"host {host.process_index} of {host.process_count}: training with the others "
         f"at {host.coordinator_address}"
     )
-    progress(Event(text))
     job = {
         "host": dataclasses.asdict(host),
         "config": dataclasses.asdict(config),
@@ -131,7 +126,7 @@ def train_beside(
             for line in stdout:
                 record = json.loads(line)
                 if "refused" in record:
-                    raise InvalidInput(record["refused"])
+                    raise errors.InvalidInput(record["refused"])
                 progress(Event(**record))
             exit_code = process.wait()
         finally:
@@ -154,12 +149,12 @@ def main() -> None:
     lines = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
 
-    def progress(event: Event) -> None:
+    def write_line(event: Event) -> None:
         lines.write(json.dumps(dataclasses.asdict(event)) + "\n")
 
     try:
-        _train_share(job, progress)
-    except InvalidInput as error:
+        _train_share(job, Progress(write_line))
+    except errors.InvalidInput as error:
         lines.write(json.dumps({"refused": str(error)}) + "\n")
         exit_code = 1
     except Exception:
@@ -187,15 +182,15 @@ def _train_share(job: dict, progress: Progress) -> None:
         host.coordinator_address, host.process_count, host.process_index
     )
     _require_divided(config, hosts.num_devices, "devices of all hosts")
-    run = Run(unfinished_dir(output_dir))
+    run = Run.unfinished(output_dir)
     wanted = "a folder that all hosts see, with the run that the first host began"
-    require(run.path.is_dir(), "output_dir", wanted, output_dir)
-    flagfile.compare_flags(run.path / FLAGS, config, **job["places"])
+    errors.require(run.path.is_dir(), "output_dir", wanted, output_dir)
+    flagfile.compare_flags(run.flags_path, config, **job["places"])
     # The first host has read the photos; each reads its share while it trains.
     photos = split_file.load_split(
-        run.path / SPLIT, run.class_names, Path(job["data_dir"]), reads_photos=False
+        run.split_path, run.class_names, Path(job["data_dir"]), reads_photos=False
     )
-    report = progress if hosts.is_first else ignore
+    report = progress if hosts.is_first else Progress()
     stages.fit_share(Job(run, photos, config, progress=report), hosts)
 
 
@@ -208,7 +203,7 @@ def _end_with_program() -> None:
 def _require_divided(config: TrainConfig, number: int, what: str) -> None:
     wanted = f"a multiple of the {number} {what}"
     is_divided = config.batch_size % number == 0
-    require(is_divided, "batch_size", wanted, config.batch_size)
+    errors.require(is_divided, "batch_size", wanted, config.batch_size)
 
 
 if __name__ == "__main__":

@@ -17,31 +17,21 @@ from landmarks_tf.data.pixels import PixelCache
 from landmarks_tf.data.pixels import choose_cache
 from landmarks_tf.evaluation import calibration
 from landmarks_tf.evaluation.evaluate import predict_split
+from landmarks_tf.models import surgery
+from landmarks_tf.models import transfer
 from landmarks_tf.models.scratch import build_scratch_model
-from landmarks_tf.models.surgery import build_logits_model
-from landmarks_tf.models.surgery import copy_weights
-from landmarks_tf.models.transfer import build_feature_extractor
-from landmarks_tf.models.transfer import build_head
-from landmarks_tf.models.transfer import join_head
-from landmarks_tf.models.transfer import unfreeze
-from landmarks_tf.progress import Event
-from landmarks_tf.run import PIXELS
+from landmarks_tf.training import checkpoint
 from landmarks_tf.training import distribution
 from landmarks_tf.training import features
-from landmarks_tf.training.checkpoint import TrainingState
-from landmarks_tf.training.checkpoint import load_state
+from landmarks_tf.training import fit
 from landmarks_tf.training.distribution import Hosts
-from landmarks_tf.training.fit import Job
-from landmarks_tf.training.fit import Stage
-from landmarks_tf.training.fit import load_best_model
-from landmarks_tf.training.fit import train_model
 
 
-def fit_scratch(job: Job) -> tuple[keras.Model, TrainingState]:
+def fit_scratch(job: fit.Job) -> tuple[keras.Model, checkpoint.TrainingState]:
     """Trains the whole network on images, which are decoded once."""
     config = job.config
     build = _scratch_builder(job.photos, config)
-    trained, state = fit_images(job, build, config, job.checkpoints_dir)
+    trained, state = fit_images(job, build, config, job.run.checkpoints_dir)
     model = build_scratch_model(
         config.preset,
         (config.image_size, config.image_size),
@@ -52,7 +42,7 @@ def fit_scratch(job: Job) -> tuple[keras.Model, TrainingState]:
     return model, state
 
 
-def fit_share(job: Job, hosts: Hosts) -> None:
+def fit_share(job: fit.Job, hosts: Hosts) -> None:
     """Trains a scratch network as one of several hosts; the first writes checkpoints.
 
     The decoded photos of those in the memory budget are kept, on no disk.
@@ -62,7 +52,7 @@ def fit_share(job: Job, hosts: Hosts) -> None:
     with distribution.on_hosts(hosts):
         # Before anything is built: what one host draws the others must draw too.
         keras.utils.set_random_seed(config.seed)
-        stage = Stage(
+        stage = fit.Stage(
             _scratch_builder(photos, config),
             config,
             lambda epoch: pipeline.make_training_dataset(
@@ -71,18 +61,18 @@ def fit_share(job: Job, hosts: Hosts) -> None:
             pipeline.make_validation_dataset(
                 photos, config.fitted_size, config.batch_size, cache, hosts
             ),
-            job.checkpoints_dir,
+            job.run.checkpoints_dir,
         )
-        train_model(stage, _callbacks(job, "network"), job.progress, hosts)
+        fit.train_model(stage, _callbacks(job, "network"), job.progress, hosts)
 
 
 def fit_images(
-    job: Job,
+    job: fit.Job,
     build: Callable[[], keras.Model],
     config: TrainConfig,
     checkpoints_dir: Path,
     keep_last: bool = False,
-) -> tuple[keras.Model, TrainingState]:
+) -> tuple[keras.Model, checkpoint.TrainingState]:
     """Trains all that `build` makes on images, which are decoded once.
 
     Args:
@@ -93,9 +83,9 @@ def fit_images(
         keep_last: whether the last epoch is kept, and not the best on validation.
     """
     photos = job.photos
-    is_over = load_state(checkpoints_dir).is_over
-    cache = _choose_cache(photos, config, None if is_over else job.run.path / PIXELS)
-    stage = Stage(
+    is_over = checkpoint.load_state(checkpoints_dir).is_over
+    cache = _choose_cache(photos, config, None if is_over else job.run.pixels_dir)
+    stage = fit.Stage(
         build,
         config,
         lambda epoch: pipeline.make_training_dataset(photos, config, epoch, cache),
@@ -106,33 +96,33 @@ def fit_images(
         keep_last,
     )
     name = "fine_tuning" if keep_last else "network"
-    state = train_model(stage, _callbacks(job, name), job.progress)
+    state = fit.train_model(stage, _callbacks(job, name), job.progress)
     if cache is not None:
         cache.clear()
-    return load_best_model(build, checkpoints_dir), state
+    return fit.load_best_model(build, checkpoints_dir), state
 
 
-def fit_transfer(job: Job) -> tuple[keras.Model, TrainingState]:
+def fit_transfer(job: fit.Job) -> tuple[keras.Model, checkpoint.TrainingState]:
     """Trains a head on what the frozen backbone sees, which it sees once."""
     photos, config = job.photos, job.config
     image_size = (config.image_size, config.image_size)
     # Before the networks are built: their dropout and random weights are drawn then.
     keras.utils.set_random_seed(config.seed)
     build = functools.partial(
-        build_feature_extractor, config.backbone, config.backbone_weights
+        transfer.build_feature_extractor, config.backbone, config.backbone_weights
     )
     extractor = build(image_size)
     if config.fine_tuning_epochs:
         # Before any work: it may be refused.
         any_size = build((None, None)) if config.training_sizes else build(image_size)
-        head = build_head(any_size.output_shape[-1], len(photos.class_names))
-        trainable = join_head(any_size, head)
-        unfreeze(trainable, config.fine_tuning_from)
+        head = transfer.build_head(any_size.output_shape[-1], len(photos.class_names))
+        trainable = transfer.join_head(any_size, head)
+        transfer.unfreeze(trainable, config.fine_tuning_from)
     rows = {name: _extract(job, extractor, name) for name in ("train", "validation")}
     make_head = functools.partial(
-        build_head, extractor.output_shape[-1], len(photos.class_names)
+        transfer.build_head, extractor.output_shape[-1], len(photos.class_names)
     )
-    stage = Stage(
+    stage = fit.Stage(
         make_head,
         config,
         lambda epoch: features.make_feature_training_dataset(
@@ -141,19 +131,22 @@ def fit_transfer(job: Job) -> tuple[keras.Model, TrainingState]:
         features.make_feature_dataset(
             rows["validation"], photos.labels("validation"), config.batch_size
         ),
-        job.checkpoints_dir,
+        job.run.checkpoints_dir,
     )
-    state = train_model(stage, _callbacks(job, "head"), job.progress)
-    head = load_best_model(make_head, job.checkpoints_dir)
-    model = join_head(extractor, head)
+    state = fit.train_model(stage, _callbacks(job, "head"), job.progress)
+    head = fit.load_best_model(make_head, job.run.checkpoints_dir)
+    model = transfer.join_head(extractor, head)
     if config.fine_tuning_epochs:
         state = fine_tune(job, model, trainable, state)
     return model, state
 
 
 def fine_tune(
-    job: Job, model: keras.Model, trainable: keras.Model, probe: TrainingState
-) -> TrainingState:
+    job: fit.Job,
+    model: keras.Model,
+    trainable: keras.Model,
+    probe: checkpoint.TrainingState,
+) -> checkpoint.TrainingState:
     """Trains the backbone too of a transfer model whose head is trained.
 
     Args:
@@ -166,14 +159,14 @@ def fine_tune(
         the state of both stages.
     """
     config = job.config
-    copy_weights(model, trainable)
-    text = f"the head is trained; fine-tuning from {config.fine_tuning_from}"
-    job.progress(Event(text))
+    surgery.copy_weights(model, trainable)
+    begin = config.fine_tuning_from
+    job.progress.tell(f"the head is trained; fine-tuning from {begin}")
     tuned, state = fit_images(
         job,
         lambda: trainable,
         config.fine_tuning,
-        job.checkpoints_dir / "fine_tuning",
+        job.run.checkpoints_dir / "fine_tuning",
         # At its end the rate is 0. To choose among its epochs by some hundred photos is
         # to choose by chance: docs/experiments.md.
         keep_last=True,
@@ -187,7 +180,7 @@ def fine_tune(
         model.set_weights(own_weights)
     kept = "kept" if is_better else "not kept"
     losses = f"calibrated validation loss {before:.4f}, then {after:.4f}"
-    job.progress(Event(f"fine-tuning: {losses}: {kept}"))
+    job.progress.tell(f"fine-tuning: {losses}: {kept}")
     return probe.followed_by(state, is_better)
 
 
@@ -197,7 +190,7 @@ def validation_loss(model: keras.Model, photos: PhotoSet, batch_size: int) -> fl
     Fairer than the loss, which depends on how sure a network is; and finer than the
     accuracy, of which a photo or two decide.
     """
-    network = build_logits_model(model)
+    network = surgery.build_logits_model(model)
     logits = predict_split(network, photos, "validation", batch_size)
     return calibration.calibrated_loss(logits, photos.labels("validation"))
 
@@ -226,7 +219,7 @@ def _choose_cache(
     )
 
 
-def _callbacks(job: Job, stage: str) -> Sequence[keras.callbacks.Callback]:
+def _callbacks(job: fit.Job, stage: str) -> Sequence[keras.callbacks.Callback]:
     """Returns the user's callbacks and, where it is asked for, TensorBoard's."""
     if not job.config.tensorboard:
         return job.callbacks
@@ -234,7 +227,7 @@ def _callbacks(job: Job, stage: str) -> Sequence[keras.callbacks.Callback]:
     return [*job.callbacks, keras.callbacks.TensorBoard(log_dir)]
 
 
-def _extract(job: Job, extractor: keras.Model, split: str) -> np.ndarray:
+def _extract(job: fit.Job, extractor: keras.Model, split: str) -> np.ndarray:
     """Returns the features of a split, float32 `[num_photos, num_features]`."""
     config = job.config
     photos = job.photos.splits[split]
@@ -253,7 +246,7 @@ def _extract(job: Job, extractor: keras.Model, split: str) -> np.ndarray:
     def tell(num_photos: int) -> None:
         nonlocal done
         done += num_photos
-        job.progress(Event(f"features of {split}", done, len(photos)))
+        job.progress.step(f"features of {split}", done, len(photos))
 
     begin = time.monotonic()
     rows = features.extract_features(
@@ -263,6 +256,5 @@ def _extract(job: Job, extractor: keras.Model, split: str) -> np.ndarray:
         progress=tell,
     )
     seconds = time.monotonic() - begin
-    text = f"features of {len(photos)} {split} photos: {seconds:.1f} s"
-    job.progress(Event(text))
+    job.progress.tell(f"features of {len(photos)} {split} photos: {seconds:.1f} s")
     return rows

@@ -14,28 +14,12 @@ from landmarks_tf.data import split_file
 from landmarks_tf.data.photo_set import PhotoSet
 from landmarks_tf.errors import require
 from landmarks_tf.errors import require_extra
-from landmarks_tf.evaluation.evaluate import predict_split
-from landmarks_tf.evaluation.metrics import evaluate_probabilities
 from landmarks_tf.evaluation.outliers import choose_threshold
 from landmarks_tf.evaluation.outliers import find_outliers
-from landmarks_tf.progress import Event
+from landmarks_tf.progress import Listener
 from landmarks_tf.progress import Progress
-from landmarks_tf.progress import ignore
-from landmarks_tf.run import CHECKPOINTS
-from landmarks_tf.run import CURVES
-from landmarks_tf.run import FLAGS
-from landmarks_tf.run import LABELS
 from landmarks_tf.run import Run
-from landmarks_tf.run import SPLIT
-from landmarks_tf.run import begin_run
 from landmarks_tf.run import describe_environment
-from landmarks_tf.run import is_finished
-from landmarks_tf.run import publish_run
-from landmarks_tf.run import refuse_overlap
-from landmarks_tf.run import release_run
-from landmarks_tf.run import tidy_run
-from landmarks_tf.run import unfinished_dir
-from landmarks_tf.run import write_class_names
 from landmarks_tf.samples import sample_set
 from landmarks_tf.training import hosts
 
@@ -51,7 +35,7 @@ def train(
     output_dir: Path | str,
     *,
     callbacks: "Sequence[keras.callbacks.Callback]" = (),
-    progress: Progress = ignore,
+    progress: Listener = Progress(),
     on_existing: str = "refuse",
 ) -> Run:
     """Trains a network on a folder of photos, tests it and exports it.
@@ -75,28 +59,23 @@ def train(
         InvalidInput: if the data, a setting or the folder cannot be used.
         OSError: if a file cannot be read or written, or another host is gone.
     """
-    output_dir = Path(output_dir)
-    if isinstance(config, str):
-        config = TrainConfig.recipe(config)
+    output_dir, progress = Path(output_dir), Progress(progress)
+    config = TrainConfig.recipe(config) if isinstance(config, str) else config
     host = hosts.find_host(config)
-    if config.tensorboard:
-        require_extra("tensorboard", "tensorboard", "--tensorboard")
-    if on_existing == "resume" and is_finished(output_dir):
-        tidy_run(output_dir)
-        progress(Event(f"{output_dir} is finished: nothing to resume"))
-        return Run(output_dir)
-    if config.split_file and on_existing != "resume":
-        split_file.load_hashes(Path(config.split_file))  # refused before any work
+    run = Run(output_dir)
+    if on_existing == "resume" and run.is_finished:
+        progress.tell(f"{output_dir} is finished: nothing to resume")
+        return run.tidy()
+    outliers = _require_parts(config, on_existing)
     listed = _list_photos(data_dir, progress)
-    outliers = find_outliers(config.outliers_dir)
-    refuse_overlap(output_dir, listed.data_dir)
+    run.refuse_overlap(listed.data_dir)
     places = _name_places(data_dir, output_dir)
     if host and host.process_index:
         _train_beside(host, config, listed.data_dir, places, progress)
-        return Run(output_dir)
-    run = begin_run(output_dir, on_existing)
+        return run
+    run = Run.begin(output_dir, on_existing)
     try:
-        flagfile.write_flags(run.path / FLAGS, config, **places)
+        flagfile.write_flags(run.flags_path, config, **places)
         _prepare_tensorflow(config)
         photos = _divide(run, listed, config, progress)
         # What is trained there is found finished here.
@@ -104,19 +83,28 @@ def train(
         from landmarks_tf.training.fit import Job
 
         _complete(Job(run, photos, config, callbacks, progress), outliers)
-        return publish_run(output_dir)
+        return run.publish(output_dir)
     finally:
-        release_run(output_dir)
+        run.release()
 
 
 def is_trained(output_dir: Path) -> bool:
     """Returns whether the training of an unfinished run is over."""
-    run = Run(unfinished_dir(output_dir))
-    if not (run.path / CHECKPOINTS).exists():
+    checkpoints_dir = Run.unfinished(output_dir).checkpoints_dir
+    if not checkpoints_dir.exists():
         return False  # without the seconds that Keras takes
     from landmarks_tf.training.checkpoint import load_state
 
-    return load_state(run.path / CHECKPOINTS).is_over
+    return load_state(checkpoints_dir).is_over
+
+
+def _require_parts(config: TrainConfig, on_existing: str) -> list[Path]:
+    """Refuses before any work what cannot be had, and returns the outliers."""
+    if config.tensorboard:
+        require_extra("tensorboard", "tensorboard", "--tensorboard")
+    if config.split_file and on_existing != "resume":
+        split_file.load_hashes(Path(config.split_file))
+    return find_outliers(config.outliers_dir)
 
 
 def _name_places(data_dir: Path | str | None, output_dir: Path) -> dict[str, str]:
@@ -125,7 +113,7 @@ def _name_places(data_dir: Path | str | None, output_dir: Path) -> dict[str, str
         "data_dir": str(data_dir or ""),
         "output_dir": str(output_dir),
         # Who repeats the run by its flags, repeats its split.
-        "split_file": str(output_dir / SPLIT),
+        "split_file": str(Run(output_dir).split_path),
     }
 
 
@@ -144,19 +132,18 @@ def _train_beside(
 def _list_photos(data_dir: Path | str | None, progress: Progress) -> PhotoSet:
     """Lists the data folder, drawing one where none is given."""
     if data_dir is None:
-        text = (
+        progress.tell(
             "no --data_dir: drawing a sample set (once), as the recipe quickstart has"
         )
-        progress(Event(text))
         data_dir = sample_set.load_sample_set()
     photos = photo_set.load_photos(data_dir)
-    progress(Event(f"{data_dir}: {len(photos.class_names)} classes"))
+    progress.tell(f"{data_dir}: {len(photos.class_names)} classes")
     ignored = photos.visible_ignored()
     if ignored:
         text = f"ignored {len(ignored)} files that are not photos, the first: "
         if len(ignored) == 1:
             text = "ignored 1 file that is not a photo: "
-        progress(Event(text + ignored[0]))
+        progress.tell(text + ignored[0])
     return photos
 
 
@@ -176,16 +163,15 @@ def _divide(
     run: Run, listed: PhotoSet, config: TrainConfig, progress: Progress
 ) -> PhotoSet:
     """Divides the readable photos, or takes the division of the run resumed."""
-    if not (run.path / SPLIT).exists():
+    if not run.split_path.exists():
         photos = split.divide(listed, config, progress)
-        write_class_names(run.path / LABELS, photos.class_names)
-        split_file.write_split(run.path / SPLIT, photos)
+        run.write_class_names(photos.class_names)
+        split_file.write_split(run.split_path, photos)
         return photos
-    new = split_file.find_new(run.path / SPLIT, listed)
+    new = split_file.find_new(run.split_path, listed)
     if new:
-        text = f"left out {len(new)} photos that are new, the first: {new[0]}"
-        progress(Event(text))
-    return split_file.load_split(run.path / SPLIT, run.class_names, listed.data_dir)
+        progress.tell(f"left out {len(new)} photos that are new, the first: {new[0]}")
+    return split_file.load_split(run.split_path, run.class_names, listed.data_dir)
 
 
 def _complete(job: "Job", outliers: Sequence[Path]) -> None:
@@ -198,15 +184,15 @@ def _complete(job: "Job", outliers: Sequence[Path]) -> None:
         run, model, photos, config.batch_size, progress
     )
     metrics = export.measure(run, probabilities, photos, progress)
-    _measure_at_training_size(job, model)
     threshold = choose_threshold(model, probabilities, outliers, progress)
     run.write_metrics(threshold=threshold)
     if metrics.top1 >= config.min_accuracy:
         export.write_files(run, photos, config, progress)
     else:
         wanted = f"--min_accuracy={config.min_accuracy}"
-        text = f"error: top-1 {metrics.top1:.1%} is below {wanted}; nothing is exported"
-        progress(Event(text, is_warning=True))
+        progress.warn(
+            f"error: top-1 {metrics.top1:.1%} is below {wanted}; nothing is exported"
+        )
 
 
 def _fit(job: "Job") -> "keras.Model":
@@ -223,33 +209,17 @@ def _fit(job: "Job") -> "keras.Model":
         is_divided = config.batch_size % len(devices) == 0
         wanted = f"a multiple of the {len(devices)} devices"
         require(is_divided, "batch_size", wanted, config.batch_size)
-        job.progress(Event(f"training on {len(devices)} devices at a time"))
+        job.progress.tell(f"training on {len(devices)} devices at a time")
     with distribution.on_devices(devices):
         model, state = kinds[config.model](job)
     if len(devices) > 1:
         model = distribution.to_one_device(model)
     run.write_history(state.history)
-    plots.write_curves(run.path / CURVES, state.history)
+    plots.write_curves(run.curves_path, state.history)
     record = describe_training(state, len(job.photos.splits["train"]))
     run.write_metrics(environment=describe_environment(), training=record)
-    text = (
+    job.progress.tell(
         f"training: {record.epochs} epochs, the best is {record.best_epoch}, "
         f"{record.seconds} s, {record.images_per_second} images/s"
     )
-    job.progress(Event(text))
     return model
-
-
-def _measure_at_training_size(job: "Job", model: "keras.Model") -> None:
-    """Tests a scratch network as it was trained, where it shrinks its images."""
-    config, size = job.config, job.config.epoch_sizes[-1]
-    if config.model != "scratch" or size == config.image_size:
-        return
-    from landmarks_tf.models.scratch import without_shrinking
-
-    small = without_shrinking(model, (size, size))
-    rows = predict_split(small, job.photos, "test", config.batch_size)
-    labels, names = job.photos.labels("test"), job.photos.class_names
-    metrics = evaluate_probabilities(rows, labels, names)
-    job.run.write_metrics(test_at_training_size=metrics)
-    job.progress(Event(f"test at the training's {size} pixels: {metrics}"))

@@ -33,6 +33,7 @@ import landmarks_tf
 from landmarks_tf.commands import serve
 from landmarks_tf.data import tf_image
 from landmarks_tf.export import verify
+from landmarks_tf.run import Run
 from landmarks_tf.training.checkpoint import CheckpointKeeper
 
 LONG = pytest.mark.long
@@ -150,9 +151,9 @@ def test_the_page_shows_photos_of_the_run_or_those_drawn_for_it(
 ):
     find_examples = serve.find_examples
     class_names = tuple((run_dir / "labels.txt").read_text().splitlines())
-    photos = find_examples(run_dir, class_names)
+    photos = find_examples(Run(run_dir), class_names)
     assert {path.parent.name for path in photos} >= set(class_names)
-    drawn = find_examples(run_dir, ("other", *class_names[1:]))
+    drawn = find_examples(Run(run_dir), ("other", *class_names[1:]))
     assert {path.parent.name for path in drawn} == {"vectors"}
 
 

@@ -7,7 +7,6 @@ from landmarks_tf.evaluation.metrics import compare_predictions
 from landmarks_tf.evaluation.metrics import confused_pairs
 from landmarks_tf.evaluation.metrics import confusion_matrix
 from landmarks_tf.evaluation.metrics import evaluate_probabilities
-from landmarks_tf.evaluation.metrics import order_by_confusion
 from landmarks_tf.evaluation.metrics import rank_by_confidence
 from landmarks_tf.evaluation.metrics import true_class_ranks
 from landmarks_tf.evaluation.metrics import wilson_interval
@@ -122,41 +121,6 @@ def test_calibration_bins_by_hand():
     assert confidences[[7, 13, 14]] == pytest.approx([0.5, 0.89, 1.0])
     assert accuracies[[7, 13, 14]] == pytest.approx([1.0, 0.5, 1.0])
     assert not confidences[counts == 0].any() and not accuracies[counts == 0].any()
-
-
-def test_confused_classes_stand_side_by_side():
-    # 0 and 3 are confused most, then 3 and 1, then 2 and 4; 1 with 0, which has to go.
-    likeness = {(0, 3): 0.4, (3, 1): 0.3, (1, 0): 0.2, (2, 4): 0.1}
-    probabilities = np.eye(6)
-    for (label, other), share in likeness.items():
-        probabilities[label, other] = share
-        probabilities[label, label] -= share
-    order = order_by_confusion(probabilities, range(6))
-    assert order == [0, 3, 1, 2, 4, 5]
-
-
-def test_the_most_confused_pair_is_always_side_by_side():
-    rng = np.random.default_rng(0)
-    for num_classes in (2, 3, 7, 12):
-        probabilities = rng.dirichlet(np.full(num_classes, 0.3), 60)
-        labels = rng.integers(0, num_classes, 60)
-        order = order_by_confusion(probabilities, labels)
-        assert sorted(order) == list(range(num_classes))
-        assert order[0] < order[-1]
-        means = np.array(
-            [
-                probabilities[labels == label].mean(axis=0)
-                for label in range(num_classes)
-            ]
-        )
-        likeness = np.triu(means + means.T, 1)
-        one, other = np.unravel_index(likeness.argmax(), likeness.shape)
-        assert abs(order.index(one) - order.index(other)) == 1
-
-
-def test_classes_without_photos_have_a_place_in_the_order():
-    assert order_by_confusion(np.eye(4)[[1, 1]], [1, 1]) == [0, 1, 2, 3]
-    assert order_by_confusion(np.ones((2, 1)), [0, 0]) == [0]
 
 
 def test_photos_are_ranked_by_how_sure_their_answers_are():

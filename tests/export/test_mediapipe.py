@@ -15,7 +15,7 @@ from landmarks_tf import load_images
 from landmarks_tf.inference.classifier import load_classifier
 from landmarks_tf.models.surgery import divide_logits
 from landmarks_tf.models.surgery import load_model
-from landmarks_tf.run import MODEL
+from landmarks_tf.run import Run
 
 pytestmark = pytest.mark.long
 FORMATS = ("float32", "float16", "int8")
@@ -30,9 +30,9 @@ def exported(run_dir, colored_dir, tmp_path_factory):
     own = tmp_path_factory.mktemp("client") / "run"
     shutil.copytree(run_dir, own)
     # Its probabilities are nearer to 1 than the steps of a byte are to each other.
-    model = load_model(own / MODEL, num_classes=3)
+    model = load_model(Run(own).model_path, num_classes=3)
     divide_logits(model, 8.0)
-    model.save(own / MODEL)
+    model.save(Run(own).model_path)
     outliers = tmp_path_factory.mktemp("outliers")
     rng = np.random.default_rng(0)
     for index in range(20):

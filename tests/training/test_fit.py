@@ -12,6 +12,7 @@ from landmarks_tf.data import pipeline
 from landmarks_tf.data.photo_set import load_evaluation_photos
 from landmarks_tf.data.photo_set import load_photos
 from landmarks_tf.errors import InvalidInput
+from landmarks_tf.progress import Progress
 from landmarks_tf.records import Training
 from landmarks_tf.training import fit
 from landmarks_tf.training.checkpoint import CheckpointKeeper
@@ -329,7 +330,7 @@ def test_steps_epochs_and_callbacks_are_told(photos, tmp_path):
     note = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: epochs.append(epoch)
     )
-    fit.train_model(stage, [note], events.append)
+    fit.train_model(stage, [note], Progress(events.append))
     assert epochs == [0, 1]
     steps = [event for event in events if event.total]
     assert [event.done for event in steps] == [*range(1, steps[0].total + 1)] * 2

@@ -20,11 +20,8 @@ from landmarks_tf.commands.train import how_to_go_on
 from landmarks_tf.config import TrainConfig
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.models.surgery import load_model
-from landmarks_tf.run import CHECKPOINTS
-from landmarks_tf.run import HISTORY
-from landmarks_tf.run import MODEL
-from landmarks_tf.run import PARITY
-from landmarks_tf.run import unfinished_dir
+from landmarks_tf.progress import Progress
+from landmarks_tf.run import Run
 from landmarks_tf.training import distribution
 from landmarks_tf.training import hosts
 from landmarks_tf.training.checkpoint import TrainingState
@@ -130,7 +127,7 @@ def train_beside(monkeypatch, tmp_path, program):
         host, places = hosts.Host("first:1", 2, 0), {"output_dir": str(tmp_path)}
         with open(tmp_path / "stderr", "w") as file:
             patch.setattr(sys, "stderr", file)
-            hosts.train_beside(host, CONFIG, tmp_path, places, events.append)
+            hosts.train_beside(host, CONFIG, tmp_path, places, Progress(events.append))
     return [str(event) for event in events]
 
 
@@ -168,17 +165,17 @@ def test_a_host_that_is_not_of_the_run_is_refused(monkeypatch, tmp_path):
         "places": {"output_dir": str(tmp_path / "run")},
     }
     with pytest.raises(InvalidInput, match="a folder that all hosts see, with the run"):
-        hosts._train_share(job, print)
+        hosts._train_share(job, Progress())
     (tmp_path / "run.unfinished").mkdir()
     (tmp_path / "run.unfinished" / "run.flags").write_text("--epochs=7\n")
     with pytest.raises(InvalidInput, match="was started with other flags: --"):
-        hosts._train_share(job, print)
+        hosts._train_share(job, Progress())
 
 
 def test_the_first_host_goes_on_alone_when_all_are_trained(tmp_path):
     output_dir = tmp_path / "run"
     assert how_to_go_on(output_dir, CONFIG).startswith("nothing is trained yet")
-    folder = unfinished_dir(output_dir) / CHECKPOINTS / "epoch_000001"
+    folder = Run.unfinished(output_dir).checkpoints_dir / "epoch_000001"
     folder.mkdir(parents=True)
     lost = "what came after the last finished epoch is lost"
     alone = f"{lost}; go on with the same command and --resume"
@@ -279,7 +276,7 @@ def start():
 
 
 def load_losses(output_dir):
-    with open(output_dir / HISTORY, newline="") as file:
+    with open(Run(output_dir).history_path, newline="") as file:
         rows = list(csv.DictReader(file))
     return [[float(row["loss"]), float(row["val_loss"])] for row in rows]
 
@@ -291,9 +288,9 @@ def test_two_hosts_of_which_one_was_killed_learn_what_one_learns(
     command = [*FLAGS, "--distribution=hosts", f"--data_dir={colored_dir}"]
     killed = [*command, f"--output_dir={tmp_path / 'two'}"]
     killed_hosts = start(tmp_path / "killed", 2, *killed)
-    unfinished = unfinished_dir(tmp_path / "two")
+    checkpoints_dir = Run.unfinished(tmp_path / "two").checkpoints_dir
     end = time.monotonic() + DEADLINE_SECONDS
-    while not list(unfinished.glob(f"{CHECKPOINTS}/epoch_*")):
+    while not list(checkpoints_dir.glob("epoch_*")):
         assert time.monotonic() < end, killed_hosts.said()
         time.sleep(0.002)
     killed_hosts.programs[1].kill()
@@ -301,7 +298,7 @@ def test_two_hosts_of_which_one_was_killed_learn_what_one_learns(
     last = killed_hosts.said().splitlines()[-1]
     assert last.startswith("error: the training ended, most likely since another host")
     assert last.endswith("go on with the same command and --resume on every host")
-    (record,) = unfinished.glob(f"{CHECKPOINTS}/*/progress.json")
+    (record,) = checkpoints_dir.glob("*/progress.json")
     assert 1 <= len(json.loads(record.read_text())["history"]) < NUM_EPOCHS
 
     resumed = start(tmp_path / "resumed", 2, *killed, "--resume")
@@ -317,6 +314,6 @@ def test_two_hosts_of_which_one_was_killed_learn_what_one_learns(
     # What comes of it is a run as any other, with a model that TensorFlow reads.
     names = {path.name for path in (tmp_path / "two").iterdir()}
     assert names > {path.name for path in (tmp_path / "one").iterdir()}
-    load_model(tmp_path / "two" / MODEL, 3)
-    parity = json.loads((tmp_path / "two" / PARITY).read_text())
-    assert parity["float32"]["faults"] == []
+    run = Run(tmp_path / "two")
+    load_model(run.model_path, 3)
+    assert run.parity["float32"]["faults"] == []

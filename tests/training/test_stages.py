@@ -11,8 +11,8 @@ from landmarks_tf.data.photo_set import load_photos
 from landmarks_tf.models.surgery import divide_logits
 from landmarks_tf.models.transfer import build_transfer_model
 from landmarks_tf.models.transfer import unfreeze
+from landmarks_tf.progress import Progress
 from landmarks_tf.run import Run
-from landmarks_tf.run import SPLIT
 from landmarks_tf.training import stages
 from landmarks_tf.training.checkpoint import CheckpointKeeper
 from landmarks_tf.training.checkpoint import TrainingState
@@ -66,7 +66,7 @@ def fine_tune(photos, tmp_path, monkeypatch):
         probe = TrainingState(({"val_accuracy": 1.0, "val_loss": 0.0},), True, 1.0)
         model, trainable = build_model(32), build_model()
         unfreeze(trainable, options.fine_tuning_from)
-        job = Job(Run(folder), photos, options, progress=told.append)
+        job = Job(Run(folder), photos, options, progress=Progress(told.append))
         state = stages.fine_tune(job, model, trainable, probe)
         return weights_of(model), state
 
@@ -193,7 +193,7 @@ def test_both_stages_of_a_run_repeat_by_its_seed(photos, tmp_path):
         (tmp_path / name).mkdir()
         hashes = {photo.path: photo.path for photo in photos.all_photos()}
         hashed = dataclasses.replace(photos, hashes=hashes)
-        split_file.write_split(tmp_path / name / SPLIT, hashed)
+        split_file.write_split(Run(tmp_path / name).split_path, hashed)
         model, progress = stages.fit_transfer(
             Job(Run(tmp_path / name), hashed, options)
         )
