@@ -145,10 +145,8 @@ def _plot_curves(
     axes: Axes, history: Sequence[Mapping[str, float]], metric: str
 ) -> None:
     epochs = np.arange(1, len(history) + 1)
-    for name, label, color in (
-        (metric, "training", _BLUE),
-        (f"val_{metric}", "validation", _ORANGE),
-    ):
+    styles = {metric: ("training", _BLUE), f"val_{metric}": ("validation", _ORANGE)}
+    for name, (label, color) in styles.items():
         values = [row.get(name, math.nan) for row in history]
         axes.plot(epochs, values, marker=".", label=label, color=color)
     axes.set(xlabel="epoch", ylabel=metric)

@@ -60,14 +60,13 @@ def main(arguments: list[str]) -> int:
     if _EXPLAIN.value and classifier.find_heat is None:
         raise InvalidInput("`explain` needs a .keras model, not a .tflite file")
     overlays = _EXPLAIN.value and output.Overlays(Path(_EXPLAIN.value), classifier)
-    called = [name(photo) for photo in photos]
-    write = output.make_writer(
-        _OUTPUT.value, called, classifier.names, _TOP_K.value, sys.stdout
-    )
+    called = [output.STDIN if isinstance(x, bytes) else str(x) for x in photos]
+    form, k = _OUTPUT.value, _TOP_K.value
+    write = output.make_writer(form, called, classifier.names, k, sys.stdout)
     is_short = len(photos) < _MIN_PHOTOS_FOR_BAR or not sys.stderr.isatty()
     bar = tqdm.tqdm(total=len(photos), unit=" photos", leave=False, disable=is_short)
     exit_code = 0
-    answers = classifier.stream_landmarks(photos, _TOP_K.value)
+    answers = classifier.stream_landmarks(photos, k)
     for photo_name, (photo, answer) in zip(called, answers):
         with bar.external_write_mode(file=sys.stdout):
             if isinstance(answer, InvalidInput):
@@ -92,10 +91,6 @@ def find_photos(arguments: list[str]) -> list[Photo]:
             [sys.stdin.buffer.read()] if is_piped else photo_set.find_photos([argument])
         )
     return photos
-
-
-def name(photo: Photo) -> str:
-    return output.STDIN if isinstance(photo, bytes) else str(photo)
 
 
 COMMAND = cli.Command(main, FLAGS, __doc__)

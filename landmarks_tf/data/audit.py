@@ -144,11 +144,7 @@ def _check_files(checks: Mapping[str, FileCheck], min_side: int) -> Iterator[Fin
 def _check_duplicates(
     photos: PhotoSet, checks: Mapping[str, FileCheck]
 ) -> Iterator[Finding]:
-    places = {
-        photo.path: (split, photo.label)
-        for split, members in photos.splits.items()
-        for photo in members
-    }
+    places = {p.path: (s, p.label) for s in photos.splits for p in photos.splits[s]}
     for group in file_check.group_duplicates(checks):
         is_exact = len({checks[path].sha256 for path in group}) == 1
         how = "the same bytes" if is_exact else "nearly the same"

@@ -51,12 +51,10 @@ def map_files(
             can be kept, every file is asked.
         chunk_size: files asked at a time.
     """
-    with (
-        contextlib.closing(
-            connect(database or cache_dir() / "files.sqlite", _SCHEMA)
-        ) as table,
-        ThreadPoolExecutor(os.cpu_count()) as pool,
-    ):
+    memory = connect(database or cache_dir() / "files.sqlite", _SCHEMA)
+    with contextlib.closing(memory) as table, ThreadPoolExecutor(
+        os.cpu_count()
+    ) as pool:
         for start in range(0, len(paths), chunk_size):
             keys = [
                 (os.path.abspath(os.fsencode(path)), question, file_state(path))

@@ -36,13 +36,8 @@ _QUESTION = f"inspection 1, Pillow {PIL.__version__}"
 _HEADER_BYTES = 32
 # Photos skipped that are named; split.json names them all.
 _MAX_NAMED = 100
-_SUFFIXES = {
-    "JPEG": (".jpg", ".jpeg"),
-    "MPO": (".jpg", ".jpeg"),
-    "PNG": (".png",),
-    "WEBP": (".webp",),
-    "GIF": (".gif",),
-    "BMP": (".bmp",),
+_SUFFIXES = {"JPEG": (".jpg", ".jpeg"), "MPO": (".jpg", ".jpeg")} | {
+    kind: (f".{kind.lower()}",) for kind in ("PNG", "WEBP", "GIF", "BMP")
 }
 
 
@@ -95,12 +90,11 @@ def check_files(
 
 def group_duplicates(checks: Mapping[str, FileCheck]) -> list[list[str]]:
     """Returns groups of paths that show the same picture, see `duplicates`."""
-    readable = {path: check for path, check in checks.items() if not check.problem}
+    paths = [path for path, check in checks.items() if not check.problem]
     groups = duplicates.group_duplicates(
-        [check.sha256 for check in readable.values()],
-        [bytes.fromhex(check.perceptual_hash) for check in readable.values()],
+        [checks[path].sha256 for path in paths],
+        [bytes.fromhex(checks[path].perceptual_hash) for path in paths],
     )
-    paths = list(readable)
     return [[paths[index] for index in group] for group in groups]
 
 

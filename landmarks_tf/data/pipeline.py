@@ -192,12 +192,10 @@ def make_training_dataset(
 
         pixels = shuffled.map(load_example, num_parallel_calls=_NUM_PARALLEL)
         batches = _batches(pixels, share.share_of(config.batch_size))
-        if config.mixing != "none":
-            numbered = batches.enumerate(epoch * steps)
-            batches = augment.mix_batches(
-                numbered, mixers, num_classes, config, epoch, share
-            )
-        return batches
+        if config.mixing == "none":
+            return batches
+        numbered = batches.enumerate(epoch * steps)
+        return augment.mix_batches(numbered, mixers, num_classes, config, epoch, share)
 
     return chain_epochs(examples, load, config, initial_epoch, share)
 

@@ -151,12 +151,9 @@ def split_photos(
 
     train, test = rest.splits["train"], rest.splits["test"]
     held_out = {}
-    for name, fraction in (
-        ("test", config.test_fraction),
-        ("validation", config.validation_fraction),
-    ):
-        if name == "test" and test:
-            continue
+    fractions = {} if test else {"test": config.test_fraction}
+    fractions["validation"] = config.validation_fraction
+    for name, fraction in fractions.items():
         drawn = sorted(train, key=functools.partial(draw, name))
         chosen = _hold_out(drawn, fraction, name, unit_of, fixed)
         held_out[name] = tuple(photo for photo in train if photo in chosen)

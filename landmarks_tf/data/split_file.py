@@ -36,8 +36,7 @@ def write_split(path: Path, photos: PhotoSet) -> None:
     """
     record: dict[str, object] = {"data_dir": str(photos.data_dir.resolve())}
     for split in SPLITS:
-        paths = [photo.path for photo in photos.splits[split]]
-        record[split] = {path: photos.hashes[path] for path in paths}
+        record[split] = {p.path: photos.hashes[p.path] for p in photos.splits[split]}
     record["skipped"] = dict(photos.skipped)
     path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 

@@ -65,14 +65,10 @@ def _make_json_writer(file: IO[str]) -> Writer:
 
 
 def _make_csv_writer(k: int, file: IO[str]) -> Writer:
-    numbered = [
-        f"{field}_{rank}"
-        for rank in range(1, k + 1)
-        for field in ("name", "class_name", _PROBABILITY)
-    ]
-    rows = csv.DictWriter(
-        file, ["photo", "is_known", *numbered, "error"], lineterminator="\n"
-    )
+    fields = ("name", "class_name", _PROBABILITY)
+    numbered = [f"{field}_{rank}" for rank in range(1, k + 1) for field in fields]
+    columns = ["photo", "is_known", *numbered, "error"]
+    rows = csv.DictWriter(file, columns, lineterminator="\n")
     rows.writeheader()
 
     def write(photo: str, outcome: Outcome) -> None:

@@ -216,11 +216,9 @@ def _read_once(path: Path) -> bytes:
 def _load_thumbnails(paths: Sequence[Path], read: Reader) -> dict[Path, str]:
     thumbnails: dict[Path, str] = {}
     for path in paths:
-        try:
+        with contextlib.suppress(InvalidInput):
             data = encode_thumbnail(read(path), _EXAMPLE_SIDE)
-        except InvalidInput:
-            continue
-        thumbnails[path] = show_picture(data, "An example")
+            thumbnails[path] = show_picture(data, "An example")
     return thumbnails
 
 

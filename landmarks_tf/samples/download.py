@@ -29,10 +29,8 @@ def download_photos(url: str, data_dir: Path) -> None:
                 # Keras only warns of a path that leads outside, and of a file that is
                 # no archive.
                 warnings.simplefilter("error", UserWarning)
-                cache = {"cache_dir": scratch, "cache_subdir": ""}
-                folder = Path(
-                    keras.utils.get_file("photos", url, extract=True, **cache)
-                )
+                options = {"extract": True, "cache_dir": scratch, "cache_subdir": ""}
+                folder = Path(keras.utils.get_file("photos", url, **options))
         except Exception as error:  # get_file raises the bare Exception
             reason = error.__context__ if type(error) is Exception else error
             if isinstance(reason, urllib.error.HTTPError):
