@@ -25,8 +25,7 @@ OUTLIERS_HELP = (
 )
 # Six halvings leave at least one pixel.
 MIN_SCRATCH_IMAGE_SIZE = 64
-
-
+# As `--help` groups them.
 _EXPORT = setting.Group("export")
 _NETWORK = setting.Group("network")
 _TRAINING = setting.Group("training")
@@ -267,15 +266,13 @@ class TrainConfig(ExportConfig):
         return max(size, min(2 * size, _LARGEST_DECODED_SIZE))
 
     def _check_transfer(self) -> None:
-        wanted = "'none' with a transfer model: its features are float32"
-        self._require("mixed_precision", self.mixed_precision == "none", wanted)
-        for name in ("network_size", "mixing"):
-            default = getattr(type(self), name)
-            wanted = f"{default!r} with a transfer model, which is trained on features"
-            self._require(name, getattr(self, name) == default, wanted)
+        why = "with a transfer model: its features are float32"
+        self._require_defaults(why, "mixed_precision")
+        why = "with a transfer model, which is trained on features"
+        self._require_defaults(why, "network_size", "mixing")
         if not self.fine_tuning_epochs:
-            wanted = f"'none' without fine-tuning: {self.backbone} sees each photo once"
-            self._require("augmentation", self.augmentation == "none", wanted)
+            why = f"without fine-tuning: {self.backbone} sees each photo once"
+            self._require_defaults(why, "augmentation")
         elif self.training_sizes:
             self._check_training_sizes(self.fine_tuning_epochs)
 
@@ -286,18 +283,16 @@ class TrainConfig(ExportConfig):
         is_divisor = self.image_size % self.fitted_size == 0
         wanted = f"a divisor of image_size={self.image_size}, or 0 for all of it"
         self._require("network_size", is_divisor, wanted)
-        for name in ("fine_tuning_epochs", "fine_tuning_from"):
-            default = getattr(type(self), name)
-            wanted = f"{default!r} with a scratch network, all of which is trained"
-            self._require(name, getattr(self, name) == default, wanted)
+        why = "with a scratch network, all of which is trained"
+        self._require_defaults(why, "fine_tuning_epochs", "fine_tuning_from")
         if self.training_sizes:
             name = "training_sizes"
             is_possible = min(self.training_sizes) >= MIN_SCRATCH_IMAGE_SIZE
             wanted = f"at least {MIN_SCRATCH_IMAGE_SIZE} each (six poolings halve them)"
             self._require(name, is_possible, wanted)
-            wanted = "() with a preset that flattens, which takes images of one size"
-            is_possible = presets.SCRATCH_PRESETS[self.preset].global_pooling
-            self._require(name, is_possible, wanted)
+            if not presets.SCRATCH_PRESETS[self.preset].global_pooling:
+                why = "with a preset that flattens, which takes images of one size"
+                self._require_defaults(why, name)
             self._check_training_sizes(self.epochs)
 
     def _check_training_sizes(self, num_epochs: int) -> None:
@@ -307,8 +302,14 @@ class TrainConfig(ExportConfig):
         self._require(name, num_sizes <= num_epochs, "no more than there are epochs")
         is_once = len(set(self.training_sizes)) == num_sizes
         self._require(name, is_once, "all different")
-        wanted = "() with augmentation=none, which shows whole photos"
-        self._require(name, self.augmentation != "none", wanted)
+        if self.augmentation == "none":
+            why = "with augmentation=none, which shows whole photos"
+            self._require_defaults(why, name)
+
+    def _require_defaults(self, why: str, *names: str) -> None:
+        for name in names:
+            default = getattr(type(self), name)
+            self._require(name, getattr(self, name) == default, f"{default!r} {why}")
 
     def _require(self, name: str, is_allowed: bool, wanted: str) -> None:
         require(is_allowed, name, wanted, getattr(self, name))

@@ -179,14 +179,11 @@ def _convert(kind: Any, value: Any) -> Any:
 
 def to_json(record: Any) -> Any:
     """Returns a record as JSON has it; parts that are not known are left out."""
-    if dataclasses.is_dataclass(record):
-        pairs = ((f.name, getattr(record, f.name)) for f in dataclasses.fields(record))
-        is_class = isinstance(record, ClassMetrics)
-        return {
-            name: to_json(value)
-            for name, value in pairs
-            if value is not None or is_class
-        }
     if isinstance(record, Mapping):
         return {key: to_json(value) for key, value in record.items()}
-    return record
+    if not dataclasses.is_dataclass(record):
+        return record
+    is_class = isinstance(record, ClassMetrics)
+    # Fields are in the record's own dictionary, in their order.
+    known = {k: v for k, v in vars(record).items() if v is not None or is_class}
+    return to_json(known)

@@ -102,8 +102,7 @@ class Run:
         wanted = f"one of {_EXISTING}"
         require(on_existing in _EXISTING, "on_existing", wanted, on_existing)
         run = cls.unfinished(output_dir)
-        is_stopped = run.checkpoints_dir.exists()
-        is_going_on = is_stopped and on_existing == "resume"
+        is_going_on = on_existing == "resume" and run.checkpoints_dir.exists()
         if run.path.exists():
             run._lock()
         if refusal := run._find_refusal(output_dir, on_existing, is_going_on):

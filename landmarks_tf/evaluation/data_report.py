@@ -12,11 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from landmarks_tf.data import audit
+from landmarks_tf.data import cache
 from landmarks_tf.data import file_check
 from landmarks_tf.data import photo_set
 from landmarks_tf.data import split_file
-from landmarks_tf.data.cache import Passing
-from landmarks_tf.data.cache import map_files
 from landmarks_tf.data.file_check import FileCheck
 from landmarks_tf.data.photo import read_photo
 from landmarks_tf.data.photo_set import PhotoSet
@@ -163,7 +162,7 @@ def load_thumbnails(data_dir: Path, paths: Iterable[str]) -> dict[str, str]:
     """Returns small JPEGs as base64 by path; empty for files that cannot be read."""
     paths = list(paths)
     files = [os.path.join(data_dir, path) for path in paths]
-    answers = map_files(_thumbnail, files, f"thumbnail {_THUMBNAIL_SIDE}")
+    answers = cache.map_files(_thumbnail, files, f"thumbnail {_THUMBNAIL_SIDE}")
     return dict(zip(paths, answers))
 
 
@@ -171,7 +170,7 @@ def _thumbnail(path: str) -> str:
     try:
         _, upright = read_photo(path)
     except InvalidInput:
-        return Passing()
+        return cache.Passing()
     return encode_thumbnail(upright, _THUMBNAIL_SIDE)
 
 

@@ -96,9 +96,7 @@ def evaluate(
     wanted = f"{num_outputs}, as many as the model has outputs"
     is_whole = num_outputs == len(photos.class_names)
     require(is_whole, "num_classes", wanted, len(photos.class_names))
-    probabilities = predict_split(model, photos, config.split, config.batch_size)
-    labels = photos.labels(config.split)
-    metrics = evaluate_probabilities(probabilities, labels, photos.class_names)
+    probabilities, metrics = _measure(model, photos, config)
     if config.report:
         from landmarks_tf.evaluation import report
 
@@ -121,9 +119,7 @@ def evaluate_run(
     outliers = find_outliers(config.outliers_dir)  # refused before any work
     photos, is_own = _find_photos(run, config, progress)
     model = _load_model(run)
-    probabilities = predict_split(model, photos, config.split, config.batch_size)
-    labels = photos.labels(config.split)
-    metrics = evaluate_probabilities(probabilities, labels, class_names)
+    probabilities, metrics = _measure(model, photos, config)
     for line in describe_classes(metrics):
         progress.tell(line)
     progress.tell(f"{config.split}: {metrics}")
@@ -167,10 +163,9 @@ def compare_runs(
     labels = photos.labels(config.split)
     metrics, is_right = [], []
     for run in (first, second):
-        model = _load_model(run)
-        probabilities = predict_split(model, photos, config.split, config.batch_size)
-        metrics.append(evaluate_probabilities(probabilities, labels, class_names))
-        progress.tell(f"{run.path}: {metrics[-1]}")
+        probabilities, found = _measure(_load_model(run), photos, config)
+        progress.tell(f"{run.path}: {found}")
+        metrics.append(found)
         is_right.append(true_class_ranks(probabilities, labels) == 0)
     return metrics[0], metrics[1], compare_predictions(*is_right)
 
@@ -203,6 +198,15 @@ def predict_split(
     require(is_fixed, "model", wanted, model.input_shape)
     dataset = pipeline.make_dataset(photos, split, image_size, batch_size)
     return model.predict(dataset, verbose=0)
+
+
+def _measure(
+    model: "keras.Model", photos: PhotoSet, config: EvaluationConfig
+) -> tuple[np.ndarray, Metrics]:
+    """Returns a model's probabilities for the photos, and how good they are."""
+    rows = predict_split(model, photos, config.split, config.batch_size)
+    labels = photos.labels(config.split)
+    return rows, evaluate_probabilities(rows, labels, photos.class_names)
 
 
 def require_run(run: Run) -> tuple[str, ...]:

@@ -263,9 +263,10 @@ def _name_confused(found: Content) -> list[tuple[str, str, int, int]]:
 def _rank_classes(found: Content) -> list[tuple[str, float, int]]:
     """Returns name, accuracy and photos of each class with photos, the worst first."""
     classes = zip(found.names, found.metrics.per_class.values())
-    rows = [(name, row.accuracy, row.num_images) for name, row in classes]
     known = [
-        (name, accuracy, num) for name, accuracy, num in rows if accuracy is not None
+        (name, row.accuracy, row.num_images)
+        for name, row in classes
+        if row.accuracy is not None
     ]
     # At the same accuracy, more photos make it surer.
     return sorted(known, key=lambda row: (row[1], -row[2]))

@@ -1,6 +1,5 @@
 """From a trained model to a run folder with the files that servers and phones load."""
 
-from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -92,10 +91,7 @@ def export_model(
         run.write_metrics(environment=describe_environment())
         copy = keras.models.clone_model(model)
         surgery.copy_weights(model, copy)
-        calibrated, probabilities = calibrate(run, copy, photos, 8, progress)
-        measure(run, probabilities, photos, progress)
-        record = choose_threshold(calibrated, probabilities, (), progress)
-        run.write_metrics(threshold=record)
+        write_model(run, copy, photos, 8, (), progress)
         write_files(run, photos, config, progress)
         return run.publish(output_dir)
     finally:
@@ -122,12 +118,37 @@ def export_run(
     return write_files(run, photos, config, progress)
 
 
-def calibrate(
+def write_model(
     run: Run,
     model: keras.Model,
     photos: PhotoSet,
     batch_size: int,
+    outliers: Sequence[Path],
     progress: Progress,
+) -> records.Metrics:
+    """Calibrates a model, writes it and its metrics, and returns those of test.
+
+    Args:
+        run: unfinished.
+        model: from images to probabilities, which is changed.
+        photos: with their three splits.
+        batch_size: photos at a time.
+        outliers: see `choose_threshold`.
+        progress: hears of the figures.
+    """
+    model, probabilities = _calibrate(run, model, photos, batch_size, progress)
+    for name, rows in probabilities.items():
+        labels = photos.labels(name)
+        metrics = evaluate_probabilities(rows, labels, photos.class_names)
+        run.write_metrics(**{name: metrics})
+        progress.tell(f"{name}: {metrics}")
+    threshold = choose_threshold(model, probabilities, outliers, progress)
+    run.write_metrics(threshold=threshold)
+    return metrics
+
+
+def _calibrate(
+    run: Run, model: keras.Model, photos: PhotoSet, batch_size: int, progress: Progress
 ) -> tuple[keras.Model, dict[str, np.ndarray]]:
     """Makes a model as sure as validation allows, and writes it.
 
@@ -139,49 +160,28 @@ def calibrate(
         name: predict_split(network, photos, name, batch_size)
         for name in ("validation", "test")
     }
-    labels = {name: photos.labels(name) for name in logits}
     temperature = calibration.fit_temperature(
-        logits["validation"], labels["validation"]
+        logits["validation"], photos.labels("validation")
     )
     model = surgery.divide_logits(model, temperature)
     model.save(run.model_path)
-    before, after = (
-        {
-            name: calibration.apply_temperature(rows, value)
-            for name, rows in logits.items()
-        }
-        for value in (1.0, temperature)
-    )
-    errors = {
-        name: records.CalibrationErrors(
-            *(calibration_error(rows[name], labels[name]) for rows in (before, after))
+    probabilities, errors = {}, {}
+    for name, rows in logits.items():
+        labels = photos.labels(name)
+        before, after = (
+            calibration.apply_temperature(rows, value) for value in (1.0, temperature)
         )
-        for name in logits
-    }
-    for name, error in errors.items():
+        error = records.CalibrationErrors(
+            calibration_error(before, labels), calibration_error(after, labels)
+        )
+        probabilities[name], errors[name] = after, error
         progress.tell(
             f"probabilities of {name} photos were {error.error_before:.3f} off on "
             f"average (calibration error), are {error.error_after:.3f} by a "
             f"temperature of {temperature:.2f}"
         )
     run.write_metrics(calibration=records.Calibration(temperature, **errors))
-    return model, after
-
-
-def measure(
-    run: Run,
-    probabilities: Mapping[str, np.ndarray],
-    photos: PhotoSet,
-    progress: Progress,
-) -> records.Metrics:
-    """Writes the metrics of validation and test, and returns those of test."""
-    for name in ("validation", "test"):
-        metrics = evaluate_probabilities(
-            probabilities[name], photos.labels(name), photos.class_names
-        )
-        run.write_metrics(**{name: metrics})
-        progress.tell(f"{name}: {metrics}")
-    return metrics
+    return model, probabilities
 
 
 def write_files(

@@ -37,17 +37,10 @@ def write_companions(run: Run, config: ExportConfig) -> None:
         if name.endswith(".tflite") and (run.path / name).exists()
     }
     model = load_classifier(run.model_path)
-    predictors = {
-        EXPORTS[file_format]: classifier.predict
-        for file_format, classifier in classifiers.items()
-    }
+    predictors = {run.model_path.name: model.predict}
+    predictors |= {EXPORTS[key]: x.predict for key, x in classifiers.items()}
     with replacing(run.vectors_dir) as path:
-        vectors.write_vectors(
-            path,
-            model.image_size,
-            {run.model_path.name: model.predict, **predictors},
-            model.threshold,
-        )
+        vectors.write_vectors(path, model.image_size, predictors, model.threshold)
     milliseconds = {name: measure_latency(x) for name, x in classifiers.items()}
     card = build_card(run, config, milliseconds)
     with replacing(run.model_card_path) as path:

@@ -189,16 +189,14 @@ def verify(
         the result of `compare`, with the paths of photos that differ.
     """
     rows = _predict_by_entrance(file_format, path, photos)
+    validation = photos.splits["validation"]
     entrances, faults = {}, []
     for entrance, probabilities in rows.items():
         found = compare(expected, probabilities, photos.labels("validation"))
         faults += find_faults(found, GATES[file_format])
-        paths = [photo.path for photo in photos.splits["validation"]]
-        named = {
-            key: [paths[place] for place in found[key]]
-            for key in ("differing", "farthest")
-        }
-        entrances[entrance] = found | named
+        for key in ("differing", "farthest"):
+            found[key] = [validation[place].path for place in found[key]]
+        entrances[entrance] = found
     agreement = min(found["agreement"] for found in entrances.values())
     return {"faults": faults, "agreement": agreement, "entrances": entrances}
 

@@ -175,8 +175,7 @@ def _compiled_model(
     finally:
         keras.config.set_dtype_policy(policy)
     optimizer = keras.optimizers.AdamW(
-        _learning_rate(config, steps_per_epoch),
-        weight_decay=config.weight_decay,
+        _learning_rate(config, steps_per_epoch), weight_decay=config.weight_decay
     )
     # Biases and normalisation have nothing to be kept small for.
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])

@@ -76,7 +76,7 @@ def find_host(config: TrainConfig) -> Host | None:
     errors.require(is_count, "num_hosts", "1 or more", count)
     is_index = index.isdecimal() and int(index) < int(count)
     errors.require(is_index, "host_index", f"in 0..{int(count) - 1}", index)
-    _require_divided(config, int(count), "hosts")
+    require_divided(config, int(count), "hosts")
     return Host(address, int(count), int(index))
 
 
@@ -181,7 +181,7 @@ def _train_share(job: dict, progress: Progress) -> None:
     hosts = distribution.meet(
         host.coordinator_address, host.process_count, host.process_index
     )
-    _require_divided(config, hosts.num_devices, "devices of all hosts")
+    require_divided(config, hosts.num_devices, "devices of all hosts")
     run = Run.unfinished(output_dir)
     wanted = "a folder that all hosts see, with the run that the first host began"
     errors.require(run.path.is_dir(), "output_dir", wanted, output_dir)
@@ -200,7 +200,8 @@ def _end_with_program() -> None:
     os._exit(1)
 
 
-def _require_divided(config: TrainConfig, number: int, what: str) -> None:
+def require_divided(config: TrainConfig, number: int, what: str) -> None:
+    """Raises InvalidInput unless each of some devices or hosts has an equal share."""
     wanted = f"a multiple of the {number} {what}"
     is_divided = config.batch_size % number == 0
     errors.require(is_divided, "batch_size", wanted, config.batch_size)

@@ -12,9 +12,8 @@ import numpy as np
 
 from landmarks_tf.config import TrainConfig
 from landmarks_tf.data import pipeline
+from landmarks_tf.data import pixels
 from landmarks_tf.data.photo_set import PhotoSet
-from landmarks_tf.data.pixels import PixelCache
-from landmarks_tf.data.pixels import choose_cache
 from landmarks_tf.evaluation import calibration
 from landmarks_tf.evaluation.evaluate import predict_split
 from landmarks_tf.models import surgery
@@ -201,18 +200,15 @@ def _scratch_builder(
     """Returns what builds a scratch network as it is trained."""
     size = None if config.training_sizes else config.fitted_size
     return functools.partial(
-        build_scratch_model,
-        config.preset,
-        (size, size),
-        len(photos.class_names),
+        build_scratch_model, config.preset, (size, size), len(photos.class_names)
     )
 
 
 def _choose_cache(
     photos: PhotoSet, config: TrainConfig, folder: Path | None
-) -> PixelCache | None:
+) -> pixels.PixelCache | None:
     """Returns where decoded photos are kept; in the folder if there are too many."""
-    return choose_cache(
+    return pixels.choose_cache(
         sum(len(photos.splits[name]) for name in ("train", "validation")),
         (config.decoded_size, config.decoded_size),
         folder,

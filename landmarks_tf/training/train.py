@@ -12,9 +12,7 @@ from landmarks_tf.data import photo_set
 from landmarks_tf.data import split
 from landmarks_tf.data import split_file
 from landmarks_tf.data.photo_set import PhotoSet
-from landmarks_tf.errors import require
 from landmarks_tf.errors import require_extra
-from landmarks_tf.evaluation.outliers import choose_threshold
 from landmarks_tf.evaluation.outliers import find_outliers
 from landmarks_tf.progress import Listener
 from landmarks_tf.progress import Progress
@@ -180,12 +178,9 @@ def _complete(job: "Job", outliers: Sequence[Path]) -> None:
 
     run, photos, config, progress = job.run, job.photos, job.config, job.progress
     model = _fit(job)
-    model, probabilities = export.calibrate(
-        run, model, photos, config.batch_size, progress
+    metrics = export.write_model(
+        run, model, photos, config.batch_size, outliers, progress
     )
-    metrics = export.measure(run, probabilities, photos, progress)
-    threshold = choose_threshold(model, probabilities, outliers, progress)
-    run.write_metrics(threshold=threshold)
     if metrics.top1 >= config.min_accuracy:
         export.write_files(run, photos, config, progress)
     else:
@@ -206,9 +201,7 @@ def _fit(job: "Job") -> "keras.Model":
     kinds = {"scratch": stages.fit_scratch, "transfer": stages.fit_transfer}
     devices = distribution.list_devices() if config.distribution == "auto" else []
     if len(devices) > 1:
-        is_divided = config.batch_size % len(devices) == 0
-        wanted = f"a multiple of the {len(devices)} devices"
-        require(is_divided, "batch_size", wanted, config.batch_size)
+        hosts.require_divided(config, len(devices), "devices")
         job.progress.tell(f"training on {len(devices)} devices at a time")
     with distribution.on_devices(devices):
         model, state = kinds[config.model](job)

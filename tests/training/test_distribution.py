@@ -57,17 +57,18 @@ result = {"devices": len(devices)}
 for name, used in (("one", devices[:1]), ("two", devices)):
     folder = Path(sys.argv[1]) / name
     with distribution.on_devices(used):
-        stage = fit.Stage(
-            build,
-            options,
-            lambda epoch: examples.repeat(options.epochs - epoch),
-            examples,
-            folder,
+        state = fit.train_model(
+            fit.Stage(
+                build,
+                options,
+                lambda epoch: examples.repeat(options.epochs - epoch),
+                examples,
+                folder,
+            )
         )
-        progress = fit.train_model(stage)
         model = fit.load_best_model(build, folder)
     model = distribution.to_one_device(model)
-    result[name] = [[row["loss"], row["val_loss"]] for row in progress.history]
+    result[name] = [[row["loss"], row["val_loss"]] for row in state.history]
     result[name].append(model.predict(images, verbose=0).ravel().tolist())
 print(json.dumps(result))
 """
