@@ -111,16 +111,6 @@ def draw_confusion(matrix: np.ndarray, names: Sequence[str]) -> str:
     return _to_svg(figure, "confusion matrix")
 
 
-def draw_sizes(sizes: Sequence[tuple[int, int]]) -> str:
-    """Returns a chart of photos by their width and height in pixels, in SVG."""
-    figure, axes = _make_axes(3.4, 3.4)
-    widths, heights = zip(*sizes)
-    axes.plot(widths, heights, "o", ms=3, mew=0, alpha=0.4, color=_BLUE, clip_on=False)
-    limits = (0, max(map(max, sizes)))
-    axes.set(xlabel="width", ylabel="height", xlim=limits, ylim=limits)
-    return _to_svg(figure, "width and height of the photos")
-
-
 def draw_picture(picture: Image.Image, title: str) -> Figure:
     """Returns a picture under a title of one sentence."""
     width = 8.0

@@ -19,10 +19,9 @@ from typing import Any
 import filelock
 
 import landmarks_tf
+from landmarks_tf import errors
 from landmarks_tf import files
 from landmarks_tf import records
-from landmarks_tf.errors import InvalidInput
-from landmarks_tf.errors import require
 from landmarks_tf.records import RunMetrics
 
 LABELS = "labels.txt"
@@ -100,14 +99,14 @@ class Run:
                 that is not to be overwritten, or if another process writes there.
         """
         wanted = f"one of {_EXISTING}"
-        require(on_existing in _EXISTING, "on_existing", wanted, on_existing)
+        errors.require(on_existing in _EXISTING, "on_existing", wanted, on_existing)
         run = cls.unfinished(output_dir)
         is_going_on = on_existing == "resume" and run.checkpoints_dir.exists()
         if run.path.exists():
             run._lock()
         if refusal := run._find_refusal(output_dir, on_existing, is_going_on):
             run.release()
-            raise InvalidInput(refusal)
+            raise errors.InvalidInput(refusal)
         run.path.mkdir(parents=True, exist_ok=True)
         run._lock()
         # Of a run that goes on, what a program that was killed left half-written, see
@@ -150,7 +149,9 @@ class Run:
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout as error:
-            raise InvalidInput(f"another program is writing in {self.path}") from error
+            raise errors.InvalidInput(
+                f"another program is writing in {self.path}"
+            ) from error
         _LOCKS[self.path] = lock
 
     def release(self) -> None:
@@ -187,7 +188,7 @@ class Run:
         output, data = self.path.resolve(), data_dir.resolve()
         is_apart = not (output.is_relative_to(data) or data.is_relative_to(output))
         wanted = f"apart from the photos in {data_dir}"
-        require(is_apart, "output_dir", wanted, self.path)
+        errors.require(is_apart, "output_dir", wanted, self.path)
 
     @property
     def name(self) -> str:
@@ -197,10 +198,10 @@ class Run:
     def require(self, *paths: Path) -> None:
         """Raises InvalidInput if the folder or one of its files is missing."""
         if not self.path.is_dir():
-            raise InvalidInput(f"no such run folder: {self.path}")
+            raise errors.InvalidInput(f"no such run folder: {self.path}")
         for path in paths:
             if not path.exists():
-                raise InvalidInput(
+                raise errors.InvalidInput(
                     f"{self.path} is not a whole run folder: no {path.name}"
                 )
 
@@ -209,11 +210,11 @@ class Run:
         """The names of the classes, in the order of the labels."""
         path = self.labels_path
         if not path.is_file():
-            raise InvalidInput(f"no class names: {path} is missing")
+            raise errors.InvalidInput(f"no class names: {path} is missing")
         try:
             text = path.read_text(encoding="utf-8")
         except UnicodeDecodeError as error:
-            raise InvalidInput(f"{path} is not a text file in UTF-8") from error
+            raise errors.InvalidInput(f"{path} is not a text file in UTF-8") from error
         return tuple(text.removesuffix("\n").split("\n"))
 
     def write_class_names(self, class_names: Sequence[str]) -> None:
@@ -232,7 +233,9 @@ class Run:
                 rows = list(csv.DictReader(file))
             return [{k: float(v or "nan") for k, v in row.items()} for row in rows]
         except (ValueError, TypeError) as error:  # what stands there is no number
-            raise InvalidInput(f"{path} is damaged: delete it to go on") from error
+            raise errors.InvalidInput(
+                f"{path} is damaged: delete it to go on"
+            ) from error
 
     def write_history(self, history: Sequence[Mapping[str, float]]) -> None:
         """Writes `history.csv`: a row an epoch, epochs counted from 1."""
@@ -249,7 +252,9 @@ class Run:
         try:
             return records.from_json(RunMetrics, record)
         except (TypeError, ValueError, AttributeError) as error:
-            raise InvalidInput(f"{path} is damaged: delete it to go on") from error
+            raise errors.InvalidInput(
+                f"{path} is damaged: delete it to go on"
+            ) from error
 
     def write_metrics(self, **sections: object) -> None:
         """Writes sections of `metrics.json`, named as in RunMetrics; others stay."""
@@ -296,7 +301,7 @@ def _load_record(path: Path) -> dict[str, Any]:
         if not isinstance(record, dict):
             raise ValueError("no object")
     except ValueError as error:
-        raise InvalidInput(f"{path} is damaged: delete it to go on") from error
+        raise errors.InvalidInput(f"{path} is damaged: delete it to go on") from error
     return record
 
 

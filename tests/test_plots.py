@@ -89,11 +89,3 @@ def test_a_matrix_has_the_cells_that_are_not_empty():
     assert sorted(set("0123") & set(texts(svg))) == ["1", "2", "3"]
     # Long names are shortened.
     assert "y" * 25 + "…" in texts(svg)
-
-
-def test_each_photo_has_a_point_by_its_size():
-    svg = plots.draw_sizes([(640, 480), (480, 640), (100, 80)])
-    points = re.findall(r'<use [^>]*x="(\S+)" y="(\S+)"[^>]*fill-opacity', svg)
-    (wide, high), (narrow, higher), _ = [(float(x), float(y)) for x, y in points]
-    # Downward is larger in SVG.
-    assert wide > narrow and high > higher

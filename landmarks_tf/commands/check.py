@@ -8,10 +8,8 @@ Exit code 0: nothing to put right; 1: problems, see data_report.html; 2: not che
 from collections import Counter
 from pathlib import Path
 
-
 from landmarks_tf.commands import cli
 from landmarks_tf.data import audit
-from landmarks_tf.data.photo import MAX_PIXELS
 from landmarks_tf.evaluation.data_report import audit_folder
 from landmarks_tf.names import printable
 
@@ -28,13 +26,6 @@ _SPLIT_FILE = FLAGS.string(
     "split_file",
     "split.json of a run: pictures must not be shared between its three splits.",
 )
-_MAX_PIXELS = FLAGS.integer(
-    "max_pixels",
-    "A photo of more pixels is not decoded.",
-    MAX_PIXELS,
-    lower_bound=1,
-    upper_bound=MAX_PIXELS,
-)
 _MIN_SIDE = FLAGS.integer(
     "min_side", "A photo with a shorter side, in pixels, is a problem.", audit.MIN_SIDE
 )
@@ -46,7 +37,7 @@ def main(arguments: list[str]) -> int:
         Path(_DATA_DIR.value),
         Path(_OUTPUT_DIR.value),
         Path(_SPLIT_FILE.value) if _SPLIT_FILE.value else None,
-        audit.Limits(_MAX_PIXELS.value, _MIN_SIDE.value),
+        _MIN_SIDE.value,
         cli.Console(),
     )
     return show(found)

@@ -11,6 +11,7 @@ import signal
 import sys
 import tempfile
 import textwrap
+import threading
 import traceback
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -38,6 +39,8 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 Config = TypeVar("Config", bound=Settings)
+# Set by Ctrl-C: where native code was calling back, an OSError comes of it (h5py).
+INTERRUPTED = threading.Event()
 # What native code said last, of a defect.
 _MAX_NOTES = 2000
 
@@ -98,8 +101,10 @@ class Command:
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")  # odd file names print
+        INTERRUPTED.clear()
         # As Ctrl-C does: what is half-written is removed.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _interrupt)
         with _native_notes_apart() as notes:
             sys.exit(self._guarded(list(arguments or sys.argv), notes))
 
@@ -159,6 +164,11 @@ class Command:
                 text = textwrap.fill(" ".join(str(flag.help).split()), width)
                 lines.append(textwrap.indent(text, " " * 6))
         return "\n".join(lines)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    INTERRUPTED.set()
+    raise KeyboardInterrupt
 
 
 def define_flags(config_class: type[Settings], values: flags.FlagValues) -> None:
@@ -245,15 +255,8 @@ def system_reason(error: Exception) -> str:
         return ""
     import tensorflow as tf
 
-    of_files = (
-        tf.errors.NotFoundError,
-        tf.errors.PermissionDeniedError,
-        tf.errors.ResourceExhaustedError,
-        tf.errors.FailedPreconditionError,
-        tf.errors.UnavailableError,
-        tf.errors.UnknownError,
-    )
-    if not isinstance(error, of_files):
+    of_code = tf.errors.InvalidArgumentError, tf.errors.InternalError
+    if not isinstance(error, tf.errors.OpError) or isinstance(error, of_code):
         return ""
     if isinstance(error, tf.errors.ResourceExhaustedError) and "OOM" in str(error):
         return "out of memory: lower --batch_size or --image_size"

@@ -69,9 +69,8 @@ def main(arguments: list[str]) -> None:
             from landmarks_tf.inference import web
             from landmarks_tf.inference import web_page
         except ImportError as error:
-            raise InvalidInput(
-                f'{error.name} is missing: python -m pip install -e ".[app]"'
-            ) from error
+            how = 'python -m pip install -e ".[app]"'
+            raise InvalidInput(f"{error.name} is missing: {how}") from error
         print(f"loading {path} ...", flush=True)
         classifier = load_classifier(path)
         run = Run(path if path.is_dir() else path.parent)

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 from landmarks_tf.commands import cli
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.errors import first_line
+from landmarks_tf.errors import require_extra
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -63,14 +64,11 @@ def main(arguments: list[str]) -> None:
     begin = time.monotonic()
     # Beam warns of clients of clouds that nobody asked for, and repeats each error.
     logging.getLogger().setLevel(logging.CRITICAL)
-    try:
-        import apache_beam as beam
+    require_extra("apache_beam", "beam", "tag_library.py")
+    import apache_beam as beam
 
-        from landmarks_tf.inference import beam as tagging
-    except ImportError as error:
-        raise InvalidInput(
-            f'{error.name} is missing: python -m pip install -e ".[beam]"'
-        ) from error
+    from landmarks_tf.inference import beam as tagging
+
     options, is_here = make_options(arguments)
     try:
         model = tagging.find_model(_MODEL.value)
@@ -106,9 +104,8 @@ def make_options(arguments: list[str]) -> tuple["PipelineOptions", bool]:
             given = options.get_all_options(retain_unknown_options=True)
     except SystemExit as error:  # argparse's way, after the usage of all options
         *_, reason = said.getvalue().splitlines()
-        raise InvalidInput(
-            f"Beam's options: {reason.partition('error: ')[2]}"
-        ) from error
+        reason = reason.partition("error: ")[2]
+        raise InvalidInput(f"Beam's options: {reason}") from error
     if options.view_as(StandardOptions).runner:
         return options, False
     unknown = given.keys() - PipelineOptions([]).get_all_options().keys()

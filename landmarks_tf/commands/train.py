@@ -11,17 +11,16 @@ import sys
 from pathlib import Path
 
 
+from landmarks_tf import errors
 from landmarks_tf.commands import cli
 from landmarks_tf.config import TrainConfig
 from landmarks_tf.data import split_file
-from landmarks_tf.errors import InvalidInput
-from landmarks_tf.errors import require
 from landmarks_tf.inference import output
 from landmarks_tf.inference.classifier import load_classifier
 from landmarks_tf.recipes import RECIPES
 from landmarks_tf.run import Run
 from landmarks_tf.training.hosts import VARIABLES
-from landmarks_tf.training.train import is_trained
+from landmarks_tf.training.hosts import is_trained
 from landmarks_tf.training.train import train
 
 FLAGS = cli.Flags()
@@ -64,19 +63,18 @@ def main(arguments: list[str]) -> int:
     output_dir = Path(_OUTPUT_DIR.value or f"saved_models/{recipe or config.model}")
     is_done = _RESUME.value and Run(output_dir).is_finished
     if _RESUME.value and _OVERWRITE.value:
-        raise InvalidInput("--resume and --overwrite exclude each other")
+        raise errors.InvalidInput("--resume and --overwrite exclude each other")
     mode = "overwrite" if _OVERWRITE.value else "resume" if _RESUME.value else "refuse"
     data_dir, console = _DATA_DIR.value or None, cli.Console()
     try:
         run = train(data_dir, config, output_dir, progress=console, on_existing=mode)
-    except KeyboardInterrupt as error:
+    except (KeyboardInterrupt, Exception) as error:
         advice = how_to_go_on(output_dir, config, _OVERWRITE.value)
-        raise KeyboardInterrupt(advice) from error
-    except Exception as error:
+        if isinstance(error, KeyboardInterrupt) or cli.INTERRUPTED.is_set():
+            raise KeyboardInterrupt(advice) from error
         reason = cli.system_reason(error)
         if not reason:
             raise
-        advice = how_to_go_on(output_dir, config, _OVERWRITE.value)
         # Of a full disk the system does not say which.
         where = f" (while writing {Run.unfinished(output_dir).path})"
         is_host = isinstance(error, ConnectionError)
@@ -133,7 +131,7 @@ def _place_host(config: TrainConfig) -> None:
     for name, variable in VARIABLES.items():
         value = FLAGS[name].value
         is_allowed = value is None or config.distribution == "hosts"
-        require(is_allowed, name, "left out without --distribution=hosts", value)
+        errors.require(is_allowed, name, "left out without --distribution=hosts", value)
         if value is not None:
             os.environ[variable] = value
 

@@ -15,7 +15,6 @@ from statistics import median
 
 from landmarks_tf.data import file_check
 from landmarks_tf.data.file_check import FileCheck
-from landmarks_tf.data.photo import MAX_PIXELS
 from landmarks_tf.data.photo_set import PhotoSet
 from landmarks_tf.data.photo_set import is_photo_name
 
@@ -33,7 +32,6 @@ PROBLEMS = {
     "name": "Suspicious class names",
 }
 NOTES = {
-    "converted": "Photos that others misread in silence, read rightly here",
     "ignored": "Other files, not read",
 }
 # In pixels: a thumbnail, of which a network at 224 or 800 sees little.
@@ -68,19 +66,6 @@ class Finding:
     def is_problem(self) -> bool:
         """Whether it should be put right before training."""
         return self.kind in PROBLEMS
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a photo may be.
-
-    Attributes:
-        max_pixels: a photo of more is not decoded.
-        min_side: a photo with a shorter side, in pixels, is a problem.
-    """
-
-    max_pixels: int = MAX_PIXELS
-    min_side: int = MIN_SIDE
 
 
 @dataclass(frozen=True)
@@ -137,8 +122,6 @@ def _check_files(checks: Mapping[str, FileCheck], min_side: int) -> Iterator[Fin
         if min(found.width, found.height) < min_side:
             text = f"{found.width}x{found.height} pixels, less than {min_side} a side"
             yield Finding("small", text, (path,))
-        for conversion in found.conversions:
-            yield Finding("converted", conversion, (path,))
 
 
 def _check_duplicates(

@@ -4,7 +4,6 @@ Owns the reading of a file for the check of a data folder. Does not judge a fold
 (`audit`). No TensorFlow.
 """
 
-import functools
 import hashlib
 import itertools
 import json
@@ -19,11 +18,8 @@ from pathlib import Path
 import PIL
 from PIL import Image
 
+from landmarks_tf.data import cache
 from landmarks_tf.data import duplicates
-from landmarks_tf.data.cache import Passing
-from landmarks_tf.data.cache import map_files
-from landmarks_tf.data.photo import MAX_PIXELS
-from landmarks_tf.data.photo import read_orientation
 from landmarks_tf.data.photo import read_photo
 from landmarks_tf.data.photo import require_file
 from landmarks_tf.data.photo import unsupported_format
@@ -32,13 +28,11 @@ from landmarks_tf.errors import InvalidInput
 from landmarks_tf.progress import Progress
 
 # A change of what is found out about a file needs another number.
-_QUESTION = f"inspection 1, Pillow {PIL.__version__}"
+_QUESTION = f"check 2, Pillow {PIL.__version__}"
 _HEADER_BYTES = 32
 # Photos skipped that are named; split.json names them all.
 _MAX_NAMED = 100
-_SUFFIXES = {"JPEG": (".jpg", ".jpeg"), "MPO": (".jpg", ".jpeg")} | {
-    kind: (f".{kind.lower()}",) for kind in ("PNG", "WEBP", "GIF", "BMP")
-}
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 
 
 @dataclass(frozen=True)
@@ -51,8 +45,6 @@ class FileCheck:
         perceptual_hash: see `duplicates`, in hexadecimal; empty if there is none.
         width: in pixels, upright; 0 if it cannot be read.
         height: likewise.
-        conversions: what this program sees to and others pass over in silence, such
-            as an EXIF orientation.
     """
 
     problem: str = ""
@@ -60,32 +52,24 @@ class FileCheck:
     perceptual_hash: str = ""
     width: int = 0
     height: int = 0
-    conversions: tuple[str, ...] = ()
 
 
 def check_files(
-    data_dir: Path,
-    paths: Sequence[str],
-    max_pixels: int = MAX_PIXELS,
-    database: Path | None = None,
+    data_dir: Path, paths: Sequence[str], database: Path | None = None
 ) -> Iterator[FileCheck]:
     """Reads photos in parallel, or takes what is remembered of unchanged ones.
 
     Args:
         data_dir: folder that the paths are relative to.
         paths: the files.
-        max_pixels: a photo of more is not decoded; that is its problem.
         database: see `map_files`.
 
     Yields:
         a check for each path, in order.
     """
-    ask = functools.partial(_ask, max_pixels=max_pixels)
     files = [os.path.join(data_dir, path) for path in paths]
-    question = f"{_QUESTION}, {max_pixels} pixels"
-    for answer in map_files(ask, files, question, database):
-        record = json.loads(answer)
-        yield FileCheck(**record | {"conversions": tuple(record["conversions"])})
+    for answer in cache.map_files(_ask, files, _QUESTION, database):
+        yield FileCheck(**json.loads(answer))
 
 
 def group_duplicates(checks: Mapping[str, FileCheck]) -> list[list[str]]:
@@ -98,7 +82,7 @@ def group_duplicates(checks: Mapping[str, FileCheck]) -> list[list[str]]:
     return [[paths[index] for index in group] for group in groups]
 
 
-def check_file(path: str, max_pixels: int = MAX_PIXELS) -> FileCheck:
+def check_file(path: str) -> FileCheck:
     """Reads one photo.
 
     Raises:
@@ -111,15 +95,12 @@ def check_file(path: str, max_pixels: int = MAX_PIXELS) -> FileCheck:
     with open(path, "rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         file.seek(0)
-        header = file.read(_HEADER_BYTES)
-        file.seek(0)
         try:
-            image, upright = read_photo(file, max_pixels)
+            _, upright = read_photo(file)
         except InvalidInput as error:
             return FileCheck(str(error), sha256)
-        conversions = tuple(_conversions(image, header, os.path.splitext(path)[1]))
     perceptual_hash = duplicates.perceptual_hash(upright).hex()
-    return FileCheck("", sha256, perceptual_hash, *upright.size, conversions)
+    return FileCheck("", sha256, perceptual_hash, *upright.size)
 
 
 def find_format(path: str) -> str:
@@ -134,49 +115,28 @@ def find_format(path: str) -> str:
             reason = unsupported_format(file.read(_HEADER_BYTES))
         if reason:
             return reason
-        with Image.open(path, formats=[f for f in _SUFFIXES if f != "MPO"]) as image:
+        with Image.open(path, formats=_FORMATS) as image:
             return str(image.format)
     except Exception:  # Pillow raises all kinds for what is no photo
         return ""
 
 
-def _ask(path: str, max_pixels: int) -> str:
+def _ask(path: str) -> str:
     try:
-        return json.dumps(asdict(check_file(path, max_pixels)))
+        return json.dumps(asdict(check_file(path)))
     except FileNotFoundError:
         problem = "dangling link" if os.path.islink(path) else "no such file"
     except OSError as error:
         problem = (error.strerror or str(error)).lower()
-    return Passing(json.dumps(asdict(FileCheck(problem))))
-
-
-def _conversions(image: Image.Image, header: bytes, suffix: str) -> Iterator[str]:
-    """Names what is done to a loaded photo beyond decoding it."""
-    orientation = read_orientation(image)
-    if orientation != 1:
-        yield f"EXIF orientation {orientation}"
-    if image.mode == "CMYK":
-        yield "CMYK"
-    elif image.mode in ("1", "L", "LA"):
-        yield "greyscale"
-    elif image.mode in ("P", "PA") and image.format != "GIF":
-        yield "palette"
-    if image.format == "PNG" and header[24] == 16:  # the bit depth
-        yield "16-bit"
-    if image.has_transparency_data:
-        yield "transparent"
-    if getattr(image, "is_animated", False) and image.format != "MPO":
-        yield "animated"
-    if suffix.lower() not in _SUFFIXES[str(image.format)]:
-        yield f"{image.format} content in a file named {suffix.lower()}"
+    return cache.Passing(json.dumps(asdict(FileCheck(problem))))
 
 
 def check_photos(
-    photos: PhotoSet, max_pixels: int = MAX_PIXELS, progress: Progress = Progress()
+    photos: PhotoSet, progress: Progress = Progress()
 ) -> dict[str, FileCheck]:
     """Reads every photo, or remembers it, and returns what was found by its path."""
     paths = [photo.path for photo in photos.all_photos()]
-    checks = check_files(photos.data_dir, paths, max_pixels)
+    checks = check_files(photos.data_dir, paths)
     return dict(zip(paths, progress.track(checks, "reading photos", len(paths))))
 
 

@@ -7,8 +7,7 @@ TensorFlow cannot decode, though Pillow may.
 
 import tensorflow as tf
 
-from landmarks_tf.data.cache import Passing
-from landmarks_tf.data.cache import map_files
+from landmarks_tf.data import cache
 from landmarks_tf.data.photo import unreadable_reason
 from landmarks_tf.data.photo_set import PhotoSet
 
@@ -82,7 +81,7 @@ def find_unreadable(photos: PhotoSet) -> dict[str, str]:
             with open(path, "rb") as file:
                 run(file.read())
         except OSError as error:
-            return Passing(error.strerror or error)
+            return cache.Passing(error.strerror or error)
         except tf.errors.InvalidArgumentError:
             # Pillow knows the words for it.
             reason = unreadable_reason(path)
@@ -92,7 +91,7 @@ def find_unreadable(photos: PhotoSet) -> dict[str, str]:
     names = [photo.path for photo in photos.all_photos()]
     files = [str(photos.data_dir / name) for name in names]
     question = f"decode 1, TensorFlow {tf.__version__}"
-    reasons = map_files(find_reason, files, question)
+    reasons = cache.map_files(find_reason, files, question)
     return {name: reason for name, reason in zip(names, reasons) if reason}
 
 

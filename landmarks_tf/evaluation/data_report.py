@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 
+from landmarks_tf import errors
 from landmarks_tf.data import audit
 from landmarks_tf.data import cache
 from landmarks_tf.data import file_check
@@ -19,8 +20,6 @@ from landmarks_tf.data import split_file
 from landmarks_tf.data.file_check import FileCheck
 from landmarks_tf.data.photo import read_photo
 from landmarks_tf.data.photo_set import PhotoSet
-from landmarks_tf.errors import InvalidInput
-from landmarks_tf.errors import require
 from landmarks_tf.files import replacing
 from landmarks_tf.page import encode_thumbnail
 from landmarks_tf.page import render
@@ -32,14 +31,13 @@ _NUM_SAMPLES = 4
 _MAX_CLASSES = 200
 _MAX_FINDINGS = 100
 _MAX_THUMBNAILS = 4
-_MAX_POINTS = 2000
 
 
 def audit_folder(
     data_dir: Path,
     output_dir: Path,
     split_path: Path | None = None,
-    limits: audit.Limits = audit.Limits(),
+    min_side: int = audit.MIN_SIDE,
     progress: Progress = Progress(),
 ) -> audit.Audit:
     """Checks a data folder, and writes data_report.html and data_report.json.
@@ -48,13 +46,13 @@ def audit_folder(
         data_dir: see `photo_set.list_data_dir`.
         output_dir: where the report is written, outside the photos.
         split_path: `split.json` of a run, whose splits must share no picture.
-        limits: what a photo may be.
+        min_side: a photo with a shorter side, in pixels, is a problem.
         progress: hears how many photos are read.
     """
     is_outside = not output_dir.resolve().is_relative_to(data_dir.resolve())
-    require(is_outside, "output_dir", "outside the photos", output_dir)
+    errors.require(is_outside, "output_dir", "outside the photos", output_dir)
     photos, folder_problems = photo_set.list_data_dir(data_dir)
-    checks = file_check.check_photos(photos, limits.max_pixels, progress)
+    checks = file_check.check_photos(photos, progress)
     changes: list[str] = []
     if split_path:
         hashes = {path: check.sha256 for path, check in checks.items()}
@@ -64,9 +62,7 @@ def audit_folder(
         checks = {path: check for path, check in checks.items() if path in kept}
     files = [path for path in photos.visible_ignored() if not path.endswith("/")]
     others = {path: file_check.find_format(str(data_dir / path)) for path in files}
-    findings = audit.check_data(
-        photos, folder_problems, checks, others, limits.min_side
-    )
+    findings = audit.check_data(photos, folder_problems, checks, others, min_side)
     findings += [audit.Finding("split", change) for change in changes]
     num_readable = sum(not check.problem for check in checks.values())
     output_dir.mkdir(parents=True, exist_ok=True)
@@ -123,8 +119,6 @@ def write_html(
         checks: of every photo, by path.
         findings: what was found.
     """
-    from landmarks_tf import plots  # only here: matplotlib takes half a second
-
     by_title = {
         title: [finding for finding in findings if finding.kind == kind]
         for kind, title in (audit.PROBLEMS | audit.NOTES).items()
@@ -134,15 +128,12 @@ def write_html(
     wanted = [path for finding in shown for path in _shown_paths(finding)]
     wanted += [path for paths in samples.values() for path in paths]
     wanted = [p for p in wanted if p not in checks or not checks[p].problem]
-    readable = [found for found in checks.values() if not found.problem]
-    # Evenly chosen ones where there are very many.
-    drawn = readable[:: -(-len(readable) // _MAX_POINTS) or 1]
     counts = _class_counts(photos)
     page = render(
         "data_report.html",
         data_dir=photos.data_dir.resolve(),
         num_photos=len(checks),
-        num_readable=len(readable),
+        num_readable=sum(not check.problem for check in checks.values()),
         num_problems=sum(finding.is_problem for finding in findings),
         findings={title: group for title, group in by_title.items() if group},
         max_findings=_MAX_FINDINGS,
@@ -152,7 +143,6 @@ def write_html(
         counts=counts,
         longest=max((sum(row.values()) for row in counts.values()), default=0) or 1,
         max_classes=_MAX_CLASSES,
-        sizes=plots.draw_sizes([(x.width, x.height) for x in drawn]) if drawn else "",
         samples=samples,
     )
     path.write_text(page, encoding="utf-8")
@@ -169,7 +159,7 @@ def load_thumbnails(data_dir: Path, paths: Iterable[str]) -> dict[str, str]:
 def _thumbnail(path: str) -> str:
     try:
         _, upright = read_photo(path)
-    except InvalidInput:
+    except errors.InvalidInput:
         return cache.Passing()
     return encode_thumbnail(upright, _THUMBNAIL_SIDE)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from landmarks_tf import errors
 from landmarks_tf import setting
 from landmarks_tf.config import OUTLIERS_HELP
 from landmarks_tf.config import SPLITS
@@ -17,8 +18,6 @@ from landmarks_tf.data import photo_set
 from landmarks_tf.data import split_file
 from landmarks_tf.data.photo_set import PhotoSet
 from landmarks_tf.data.split import load_divided
-from landmarks_tf.errors import InvalidInput
-from landmarks_tf.errors import require
 from landmarks_tf.evaluation.metrics import McNemar
 from landmarks_tf.evaluation.metrics import compare_predictions
 from landmarks_tf.evaluation.metrics import evaluate_probabilities
@@ -95,7 +94,7 @@ def evaluate(
     num_outputs = model.output_shape[-1]
     wanted = f"{num_outputs}, as many as the model has outputs"
     is_whole = num_outputs == len(photos.class_names)
-    require(is_whole, "num_classes", wanted, len(photos.class_names))
+    errors.require(is_whole, "num_classes", wanted, len(photos.class_names))
     probabilities, metrics = _measure(model, photos, config)
     if config.report:
         from landmarks_tf.evaluation import report
@@ -157,7 +156,9 @@ def compare_runs(
     """
     class_names = require_run(first)
     if class_names != require_run(second):
-        raise InvalidInput(f"{first.path} and {second.path} know different landmarks")
+        raise errors.InvalidInput(
+            f"{first.path} and {second.path} know different landmarks"
+        )
     photos, _ = _find_photos(first, config, progress)
     _refuse_trained_on(photos, first, second)
     labels = photos.labels(config.split)
@@ -172,14 +173,11 @@ def compare_runs(
 
 def describe_classes(metrics: Metrics) -> list[str]:
     """Returns a line for each class: its accuracy, how many photos, its name."""
-    return [
-        (
-            f"  no photos  {name}"
-            if row.accuracy is None
-            else f"  {row.accuracy:6.1%} of {row.num_images:<4} {name}"
-        )
-        for name, row in metrics.per_class.items()
-    ]
+    lines = []
+    for name, row in metrics.per_class.items():
+        share = f"{row.accuracy:6.1%} of {row.num_images:<4}" if row.num_images else ""
+        lines.append(f"  {share or 'no photos '} {name}")
+    return lines
 
 
 def predict_split(
@@ -195,7 +193,7 @@ def predict_split(
     image_size = model.input_shape[1:3]
     is_fixed = len(model.input_shape) == 4 and None not in image_size
     wanted = "a model that takes images of one size"
-    require(is_fixed, "model", wanted, model.input_shape)
+    errors.require(is_fixed, "model", wanted, model.input_shape)
     dataset = pipeline.make_dataset(photos, split, image_size, batch_size)
     return model.predict(dataset, verbose=0)
 
@@ -241,7 +239,7 @@ def _load_split(
         return _load_readable(data_dir, split, names, progress)
     photos = load_divided(data_dir, TrainConfig(), progress)
     is_same = sorted(photos.class_names) == sorted(names)
-    require(is_same, "class_names", f"{photos.class_names}", tuple(names))
+    errors.require(is_same, "class_names", f"{photos.class_names}", tuple(names))
     ordered = photos.with_class_names(names)
     return replace(ordered, splits={split: ordered.splits[split]})
 
@@ -256,7 +254,7 @@ def _load_readable(
     if skipped:
         progress.warn(f"left out {len(skipped)} photos: {len(skipped)} cannot be read")
     if not photos.splits[split]:
-        raise InvalidInput(f"no readable photos in {data_dir}")
+        raise errors.InvalidInput(f"no readable photos in {data_dir}")
     return photos
 
 
@@ -268,7 +266,7 @@ def _refuse_trained_on(photos: PhotoSet, *runs: Run) -> None:
         known = set(trained_on.values())
         for path, digest in hashes.items():
             if digest in known:
-                raise InvalidInput(
+                raise errors.InvalidInput(
                     f"{run.path} was trained on {photos.data_dir / path}: compare on "
                     "photos that neither run has seen"
                 )

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from landmarks_tf.records import ClassMetrics
-from landmarks_tf.records import Metrics
+from landmarks_tf import records
 
 # The 97.5 % quantile of the normal distribution: a 95 % interval.
 _Z = 1.959964
@@ -20,7 +19,7 @@ _NUM_BINS = 15
 
 def evaluate_probabilities(
     probabilities: np.ndarray, labels: Sequence[int], class_names: Sequence[str]
-) -> Metrics:
+) -> records.Metrics:
     """Returns the metrics of a set of photos.
 
     Args:
@@ -31,7 +30,7 @@ def evaluate_probabilities(
     ranks = true_class_ranks(probabilities, labels)
     likelihoods = probabilities[np.arange(len(labels)), labels]
     is_right = ranks == 0
-    return Metrics(
+    return records.Metrics(
         num_images=len(labels),
         top1=float(np.mean(is_right)),
         top1_interval=wilson_interval(int(np.sum(is_right)), len(labels)),
@@ -185,10 +184,10 @@ def compare_predictions(first: np.ndarray, second: np.ndarray) -> McNemar:
 
 def _per_class(
     is_right: np.ndarray, labels: np.ndarray, class_names: Sequence[str]
-) -> dict[str, ClassMetrics]:
+) -> dict[str, records.ClassMetrics]:
     rows = {}
     for label, name in enumerate(class_names):
         own = is_right[labels == label]
         accuracy = float(np.mean(own)) if len(own) else None
-        rows[name] = ClassMetrics(len(own), accuracy)
+        rows[name] = records.ClassMetrics(len(own), accuracy)
     return rows

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from landmarks_tf import records
+from landmarks_tf.data import photo
 from landmarks_tf.data import photo_set
-from landmarks_tf.data.photo import load_images
-from landmarks_tf.data.photo import unreadable_reason
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.evaluation import calibration
 from landmarks_tf.progress import Progress
-from landmarks_tf.records import ChosenOn
-from landmarks_tf.records import Threshold
 
 if TYPE_CHECKING:
     import keras
@@ -33,7 +31,7 @@ def find_outliers(folder: str) -> list[Path]:
     if not Path(folder).is_dir():
         raise InvalidInput(f"no such folder: outliers_dir={folder}")
     photos = photo_set.find_photos([folder])
-    readable = (path for path in photos if not unreadable_reason(path))
+    readable = (path for path in photos if not photo.unreadable_reason(path))
     if len(list(itertools.islice(readable, 2))) < 2:
         raise InvalidInput(f"less than two photos can be read in {folder}")
     return photos
@@ -44,7 +42,7 @@ def choose_threshold(
     probabilities: Mapping[str, np.ndarray],
     outliers: Sequence[Path],
     progress: Progress = Progress(),
-) -> Threshold:
+) -> records.Threshold:
     """Chooses the threshold of a model, and measures how it does on other photos.
 
     Args:
@@ -62,9 +60,9 @@ def choose_threshold(
         halves[ranks[digest] % 2].append(probability)
     to_choose, to_report = map(np.array, halves)
     value = calibration.choose_threshold(known["validation"], to_choose)
-    record = Threshold(
+    record = records.Threshold(
         value=value,
-        chosen_on=ChosenOn(len(known["validation"]), len(to_choose)),
+        chosen_on=records.ChosenOn(len(known["validation"]), len(to_choose)),
         test_photos=len(known["test"]),
         outliers=len(to_report),
         **calibration.evaluate_threshold(known["test"], to_report, value),
@@ -87,7 +85,7 @@ def _predict_outliers(
     largest = {}
     for path in outliers:
         try:
-            images = load_images(path, model.input_shape[1:3])
+            images = photo.load_images(path, model.input_shape[1:3])
         except InvalidInput as error:
             progress.warn(f"skipped {error}")
             continue

@@ -16,8 +16,7 @@ from landmarks_tf.data import split_file
 from landmarks_tf.data.photo_set import PhotoSet
 from landmarks_tf.errors import require
 from landmarks_tf.evaluation import calibration
-from landmarks_tf.evaluation.evaluate import predict_split
-from landmarks_tf.evaluation.evaluate import require_run
+from landmarks_tf.evaluation import evaluate
 from landmarks_tf.evaluation.metrics import calibration_error
 from landmarks_tf.evaluation.metrics import evaluate_probabilities
 from landmarks_tf.evaluation.outliers import choose_threshold
@@ -112,7 +111,7 @@ def export_run(
         data_dir: where the run's photos are now; default: where they were.
         progress: hears what is done.
     """
-    class_names = require_run(run)
+    class_names = evaluate.require_run(run)
     names = ["train", "validation"]
     photos = split_file.load_split(run.split_path, class_names, data_dir, names)
     return write_files(run, photos, config, progress)
@@ -157,7 +156,7 @@ def _calibrate(
     """
     network = surgery.build_logits_model(model)
     logits = {
-        name: predict_split(network, photos, name, batch_size)
+        name: evaluate.predict_split(network, photos, name, batch_size)
         for name in ("validation", "test")
     }
     temperature = calibration.fit_temperature(

@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from landmarks_tf import errors
 from landmarks_tf.data.photo import load_images
 from landmarks_tf.data.photo_set import PhotoSet
-from landmarks_tf.errors import InvalidInput
-from landmarks_tf.errors import first_line
 from landmarks_tf.evaluation.metrics import compare_predictions
 from landmarks_tf.inference.classifier import load_classifier
 
@@ -160,7 +159,7 @@ def write_best(
             how = next(attempts, None)
         except tf.errors.OpError as error:
             # Where Python would raise OSError, as for a disk that is full.
-            raise OSError(f"cannot write {path}: {first_line(error)}") from error
+            raise OSError(f"cannot write {path}: {errors.first_line(error)}") from error
         if how is None:
             break
         record = verify(file_format, path, photos, expected) | {"made_with": how}
@@ -206,7 +205,7 @@ def predict_files(path: Path, files: Sequence[str]) -> np.ndarray:
     classifier = load_classifier(path)
     rows = []
     for _, probabilities in classifier.predict_photos([Path(file) for file in files]):
-        if isinstance(probabilities, InvalidInput):
+        if isinstance(probabilities, errors.InvalidInput):
             raise probabilities
         rows.append(probabilities)
     return np.stack(rows)

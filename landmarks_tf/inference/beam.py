@@ -25,10 +25,9 @@ from apache_beam.metrics import MetricsFilter
 from apache_beam.ml.inference.base import ModelHandler
 from apache_beam.ml.inference.base import RunInference
 
+from landmarks_tf import errors
 from landmarks_tf import run
 from landmarks_tf.data.photo_set import is_photo_name
-from landmarks_tf.errors import InvalidInput
-from landmarks_tf.errors import require
 from landmarks_tf.inference.classifier import Classifier
 from landmarks_tf.inference.classifier import load_classifier
 
@@ -92,7 +91,7 @@ class LandmarkHandler(ModelHandler[fileio.ReadableFile, tuple[str, str], Classif
         answers = model.stream_landmarks(map(_open, batch), self._top_k)
         for file, (_, answer) in zip(batch, answers):
             path = file.metadata.path
-            if isinstance(answer, InvalidInput):
+            if isinstance(answer, errors.InvalidInput):
                 yield BAD, json.dumps({"photo": path, "error": str(answer)})
             else:
                 yield TAGS, json.dumps(answer.to_record(path))
@@ -112,7 +111,7 @@ class _StoredPhoto:
         except Exception:
             if FileSystems.exists(self.name):
                 raise  # its store failed: a runner may try again
-            raise InvalidInput("no such file") from None
+            raise errors.InvalidInput("no such file") from None
 
 
 def _open(file: fileio.ReadableFile) -> Any:
@@ -134,7 +133,7 @@ def find_photos(photos: str) -> str:
     pattern = photos if glob.has_magic(photos) else FileSystems.join(photos, "**")
     (match,) = FileSystems.match([pattern])
     if not any(map(_is_photo, match.metadata_list)):
-        raise InvalidInput(f"no photos fit photos={photos}")
+        raise errors.InvalidInput(f"no photos fit photos={photos}")
     return pattern
 
 
@@ -148,20 +147,20 @@ def find_model(model: str) -> str:
     path = model if is_file else FileSystems.join(model, run.EXPORTS["float32"])
     wanted = "a .tflite file or a run folder with its float32 file"
     how = "which scripts/export.py writes"
-    require(FileSystems.exists(path), "model", f"{wanted}, {how}", model)
+    errors.require(FileSystems.exists(path), "model", f"{wanted}, {how}", model)
     return path
 
 
 def require_empty(output_dir: str) -> None:
     """Raises InvalidInput for a folder that a job cannot write into."""
     if glob.has_magic(output_dir):  # Beam would look for its own files by it
-        raise InvalidInput(
+        raise errors.InvalidInput(
             "`output_dir` must have no *, ? or [ in its path. "
             f"Received: output_dir={output_dir}"
         )
     (match,) = FileSystems.match([FileSystems.join(output_dir, "**")], [1])
     wanted = "new or empty: delete it or choose another"
-    require(not match.metadata_list, "output_dir", wanted, output_dir)
+    errors.require(not match.metadata_list, "output_dir", wanted, output_dir)
 
 
 def tag(

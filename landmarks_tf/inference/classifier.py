@@ -22,11 +22,10 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
+from landmarks_tf import errors
 from landmarks_tf.data.photo import normalize
 from landmarks_tf.data.photo import resize
 from landmarks_tf.data.photo_set import find_photos
-from landmarks_tf.errors import InvalidInput
-from landmarks_tf.errors import require
 from landmarks_tf.inference import photo_input
 from landmarks_tf.inference.photo_input import Photo
 from landmarks_tf.inference.prediction import Prediction
@@ -93,7 +92,7 @@ class Classifier:
 
     def stream_landmarks(
         self, photos: Iterable[_P] | str | Path, k: int = 3
-    ) -> Iterator[tuple[_P, Prediction | InvalidInput]]:
+    ) -> Iterator[tuple[_P, Prediction | errors.InvalidInput]]:
         """Answers many photos one after the other, a few in memory at a time.
 
         Args:
@@ -105,7 +104,7 @@ class Classifier:
             why it cannot be read.
         """
         for photo, answer in self.predict_photos(photos):
-            if isinstance(answer, InvalidInput):
+            if isinstance(answer, errors.InvalidInput):
                 yield photo, answer
             else:
                 yield photo, self.top_landmarks(answer, k)
@@ -152,7 +151,7 @@ class Classifier:
             picture: the photo, RGB, to be coloured.
         """
         if self.find_heat is None:
-            raise InvalidInput(
+            raise errors.InvalidInput(
                 "`explain` needs the .keras file of a run: a .tflite file has no "
                 "gradients"
             )
@@ -163,7 +162,7 @@ class Classifier:
 
     def predict_photos(
         self, photos: Iterable[_P] | str | Path
-    ) -> Iterator[tuple[_P, np.ndarray | InvalidInput]]:
+    ) -> Iterator[tuple[_P, np.ndarray | errors.InvalidInput]]:
         """Answers as `stream_landmarks` does, with all probabilities.
 
         Yields:
@@ -171,7 +170,7 @@ class Classifier:
             `[num_classes]`, or with the reason why it cannot be read.
         """
         is_one = isinstance(photos, (bytes, np.ndarray, Image.Image))
-        require(not is_one, "photos", "a list of photos", type(photos).__name__)
+        errors.require(not is_one, "photos", "a list of photos", type(photos).__name__)
         if isinstance(photos, (str, Path)):
             rest: Iterator = iter(find_photos([photos]))
         else:
@@ -195,19 +194,23 @@ class Classifier:
                 yield from zip(chunk, self._answer(loaded))
 
     def _answer(
-        self, loaded: Sequence[np.ndarray | InvalidInput]
-    ) -> Iterator[np.ndarray | InvalidInput]:
+        self, loaded: Sequence[np.ndarray | errors.InvalidInput]
+    ) -> Iterator[np.ndarray | errors.InvalidInput]:
         """Yields the probabilities of photos, or why they cannot be read."""
         readable = [pixels for pixels in loaded if isinstance(pixels, np.ndarray)]
         images = normalize(np.stack(readable)) if readable else None
         probabilities = iter(() if images is None else self.predict(images))
         for pixels in loaded:
-            yield pixels if isinstance(pixels, InvalidInput) else next(probabilities)
+            yield (
+                pixels
+                if isinstance(pixels, errors.InvalidInput)
+                else next(probabilities)
+            )
 
     def top_landmarks(self, probabilities: np.ndarray, k: int) -> Prediction:
         """Returns the k most likely landmarks of probabilities `[num_classes]`."""
         is_count = isinstance(k, (int, np.integer)) and k >= 1
-        require(is_count, "k", "an integer of at least 1", k)
+        errors.require(is_count, "k", "an integer of at least 1", k)
         names = self.names
         order = np.argsort(-probabilities, kind="stable")[:k]
         rows = [(self.class_names[i], names[i], float(probabilities[i])) for i in order]
@@ -219,10 +222,12 @@ def _load_pixels(photo: Photo, image_size: tuple[int, int]) -> np.ndarray:
     return np.asarray(resize(picture, image_size))
 
 
-def _try_load(photo: Photo, image_size: tuple[int, int]) -> np.ndarray | InvalidInput:
+def _try_load(
+    photo: Photo, image_size: tuple[int, int]
+) -> np.ndarray | errors.InvalidInput:
     try:
         return _load_pixels(photo, image_size)
-    except InvalidInput as error:
+    except errors.InvalidInput as error:
         return error
 
 
@@ -254,7 +259,7 @@ def load_classifier(path: Path | str, num_cores: int | None = None) -> Classifie
     is_model = path.suffix in (".keras", ".tflite") and path.is_file()
     missing = "" if path.exists() else " (no such file)"
     wanted = "a run folder, a .keras or a .tflite file"
-    require(is_model, "model", wanted, f"{path}{missing}")
+    errors.require(is_model, "model", wanted, f"{path}{missing}")
     run = Run(path.parent)
     class_names = run.class_names
     num_cores = num_cores or os.cpu_count() or 1
@@ -308,7 +313,7 @@ def _load_tflite(
 
     model = litert.TfliteModel(path, num_cores)
     if model.num_outputs != len(class_names):
-        raise InvalidInput(
+        raise errors.InvalidInput(
             f"{path} has {model.num_outputs} outputs, but there are "
             f"{len(class_names)} class names"
         )

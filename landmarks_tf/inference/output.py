@@ -12,10 +12,9 @@ from typing import IO
 
 from landmarks_tf.errors import InvalidInput
 from landmarks_tf.files import replacing
+from landmarks_tf.inference import prediction
 from landmarks_tf.inference.classifier import Classifier
 from landmarks_tf.inference.photo_input import Photo
-from landmarks_tf.inference.prediction import Prediction
-from landmarks_tf.inference.prediction import UNKNOWN
 from landmarks_tf.names import printable
 
 # The path of bytes that came without one.
@@ -26,7 +25,7 @@ _MAX_STEM = 50
 _MIN_PHOTO_WIDTH = 16
 _MIN_NAME_WIDTH = 8
 
-Outcome = Prediction | InvalidInput
+Outcome = prediction.Prediction | InvalidInput
 Writer = Callable[[str, Outcome], None]
 
 
@@ -89,7 +88,7 @@ def _make_table_writer(
 ) -> Writer:
     total = shutil.get_terminal_size().columns if file.isatty() else sys.maxsize
     photo_width = max(map(_width, (*photos, "photo")))
-    name_width = max(map(_width, (*names, UNKNOWN)))
+    name_width = max(map(_width, (*names, prediction.UNKNOWN)))
     # Names are what was asked for: paths are cut first. Two blanks between columns.
     free = total - len(_PROBABILITY) - 4
     photo_width = min(photo_width, max(free - name_width, _MIN_PHOTO_WIDTH))
@@ -108,7 +107,7 @@ def _make_table_writer(
         if isinstance(outcome, InvalidInput):
             return  # named on stderr
         if not outcome.is_known:
-            row(photo, UNKNOWN, "most like:")
+            row(photo, prediction.UNKNOWN, "most like:")
             photo = ""
         for name, probability in outcome:
             row(photo, name, f"{probability:.1%}")

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import keras
 
-from landmarks_tf.errors import InvalidInput
-from landmarks_tf.errors import first_line
+from landmarks_tf import errors
 
 
 def probabilities_layer(num_classes: int) -> keras.layers.Dense:
@@ -92,14 +91,14 @@ def load_model(path: Path, num_classes: int) -> keras.Model:
     try:
         model = keras.models.load_model(path, compile=False)
     except (ValueError, OSError, TypeError, KeyError, zipfile.BadZipFile) as error:
-        reason = first_line(error)
+        reason = errors.first_line(error)
         if "safe_mode" in reason:  # which it advises to switch off
             reason = "it brings Python code of its own, as Lambda layers do"
-        raise InvalidInput(
+        raise errors.InvalidInput(
             f"{path} is not a Keras model that loads: {reason}"
         ) from error
     if model.output_shape[-1] != num_classes:
-        raise InvalidInput(
+        raise errors.InvalidInput(
             f"{path} has {model.output_shape[-1]} outputs, but there are "
             f"{num_classes} class names"
         )

@@ -15,11 +15,12 @@ from PIL import ImageColor
 from PIL import ImageDraw
 from PIL import ImageFilter
 
+from landmarks_tf.samples import scenes
 from landmarks_tf.samples.parts import Pen
-from landmarks_tf.samples.scenes import SCENES
-from landmarks_tf.samples.scenes import draw_scene
 
-CLASS_NAMES = tuple(f"{i:02d}.{n}" for i, n in enumerate(filter(str.istitle, SCENES)))
+CLASS_NAMES = tuple(
+    f"{i:02d}.{n}" for i, n in enumerate(filter(str.istitle, scenes.SCENES))
+)
 
 
 def _colors(text: str) -> list[tuple[int, ...]]:
@@ -128,7 +129,7 @@ def draw_photo(class_index: int, rng: random.Random) -> Image.Image:
     image = image.resize(big, Image.Resampling.BILINEAR)
     palette, view = _palette(rng, top, low, gamma), _view(rng, *big)
     pen = Pen(ImageDraw.Draw(image), rng, palette, view, spin=rng.random())
-    draw_scene(pen, CLASS_NAMES[class_index][3:])
+    scenes.draw_scene(pen, CLASS_NAMES[class_index][3:])
     image = image.resize((width, height), Image.Resampling.BOX)
     image = _light(rng, image, gamma)
     if rng.random() < 0.3:

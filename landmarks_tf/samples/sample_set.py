@@ -1,7 +1,7 @@
 """The labelled sample set of invented landmarks: its files and its cache.
 
 Owns the layout, the seeds and the cache folder of a set. Does not own the drawing of a
-photo (`sample_photo`) nor how a data folder is read for training.
+photo (`picture`) nor how a data folder is read for training.
 """
 
 import hashlib
@@ -11,29 +11,18 @@ import random
 import tempfile
 from concurrent import futures
 
+from landmarks_tf import errors
 from landmarks_tf.data import cache
-from landmarks_tf.errors import InvalidInput
-from landmarks_tf.errors import require
-from landmarks_tf.samples.picture import CLASS_NAMES
-from landmarks_tf.samples.picture import draw_photo
-
-__all__ = ["CLASS_NAMES", "draw_photo", "load_sample_set", "write_sample_set"]
+from landmarks_tf.samples import picture
 
 
 def _write_photo(path: pathlib.Path, class_index: int, seed: int) -> None:
     split = path.parent.parent.name
     # Seeded by text: `random` hashes it alike on every platform and in every process.
     rng = random.Random(f"{seed} {split} {class_index} {path.stem}")
-    photo = draw_photo(class_index, rng)
+    photo = picture.draw_photo(class_index, rng)
     path.parent.mkdir(parents=True, exist_ok=True)
     photo.save(path, quality=rng.randint(40, 95))
-
-
-def _check_count(name: str, value: int, most: int | None = None) -> None:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    limit = "" if most is None else f" up to {most}"
-    is_allowed = whole and 1 <= value <= (most or value)
-    require(is_allowed, name, f"a positive integer{limit}", repr(value))
 
 
 def write_sample_set(
@@ -56,22 +45,18 @@ def write_sample_set(
         seed: An integer; the same seed writes the same bytes.
 
     Raises:
-        InvalidInput: If `data_dir` exists or a number is out of range.
+        InvalidInput: If `data_dir` exists.
     """
     folder = pathlib.Path(data_dir)
     wanted = "a folder that does not exist yet"
-    require(not folder.exists(), "data_dir", wanted, repr(str(data_dir)))
-    _check_count("num_train", num_train)
-    _check_count("num_test", num_test)
-    _check_count("num_classes", num_classes, len(CLASS_NAMES))
-    require(isinstance(seed, int), "seed", "an integer", repr(seed))
+    errors.require(not folder.exists(), "data_dir", wanted, repr(str(data_dir)))
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".sample_") as scratch:
         whole = pathlib.Path(scratch, folder.name)
         jobs = [
             (whole / split / name / f"{number:03d}.jpg", index, seed)
             for split, count in (("train", num_train), ("test", num_test))
-            for index, name in enumerate(CLASS_NAMES[:num_classes])
+            for index, name in enumerate(picture.CLASS_NAMES[:num_classes])
             for number in range(count)
         ]
         # Threads, not processes: Pillow's resizing and saving release the GIL, and
@@ -81,31 +66,22 @@ def write_sample_set(
         whole.rename(folder)
 
 
-def load_sample_set(
-    seed: int = 0, cache_dir: str | os.PathLike | None = None
-) -> pathlib.Path:
+def load_sample_set() -> pathlib.Path:
     """Returns the folder of the default sample set, drawn on the first call.
 
-    Args:
-        seed: The set's seed.
-        cache_dir: Where sets are kept; `$XDG_CACHE_HOME/landmarks_tf` or else
-            `~/.cache/landmarks_tf` if not given.
+    It is kept in the user's cache folder, see `cache.cache_dir`.
 
     Returns:
         A folder as `write_sample_set` makes it. Its name carries a digest of the
-        drawing code and the seed, so changed code draws anew.
-
-    Raises:
-        InvalidInput: If `seed` is not an integer.
+        drawing code, so changed code draws anew.
     """
     sources = sorted(pathlib.Path(__file__).parent.glob("*.py"))
     digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources))
-    name = f"sample_{digest.hexdigest()[:12]}_seed{seed}"
-    folder = pathlib.Path(cache.cache_dir() if cache_dir is None else cache_dir, name)
+    folder = cache.cache_dir() / f"sample_{digest.hexdigest()[:12]}"
     try:
         if not folder.is_dir():
-            write_sample_set(folder, seed=seed)
-    except (OSError, InvalidInput):
+            write_sample_set(folder)
+    except (OSError, errors.InvalidInput):
         # Another process may have put the same set there in the meantime.
         if not folder.is_dir():
             raise

@@ -10,8 +10,7 @@ import itertools
 import re
 from collections.abc import Iterator
 
-from landmarks_tf.samples.parts import Pen
-from landmarks_tf.samples.parts import SHAPES
+from landmarks_tf.samples import parts
 
 # A drawing a line: its name, then its parts, in the order of painting. A part is
 #   SHAPE X Y NUMBERS [COLOR[/WIDTH]]  filled, or a line of that width; default: wall
@@ -158,8 +157,12 @@ def _parse(text: str) -> Iterator[tuple[str, tuple]]:
     w, h, *more = numbers = [float(word) for word in words]
     n, shrink = int(count or 1), 1 - (more[0] if more else 1)
     for x, y, i in itertools.product(_numbers(xs), _numbers(ys), range(n)):
-        if what in SHAPES:
-            yield what, (SHAPES[what](*numbers) + (x, y), color, float(width or 0))
+        if what in parts.SHAPES:
+            yield what, (
+                parts.SHAPES[what](*numbers) + (x, y),
+                color,
+                float(width or 0),
+            )
         elif repeat == "*":
             yield what, (x + w * ((i + 0.5) / n - 0.5), y, w / n, h)
         elif repeat == "^":
@@ -178,7 +181,7 @@ for _head, _parts in re.findall("(.+): (.+)", TABLE.replace("\n  ", " ")):
     _SCATTER[_name] = [_numbers(word) for word in _words]
 
 
-def draw_scene(pen: Pen, landmark: str) -> None:
+def draw_scene(pen: parts.Pen, landmark: str) -> None:
     """Draws a landmark and the things that stand about it, from far to near."""
     for name, scatter in _SCATTER.items():
         # What is not scattered is a landmark, of which one is drawn, or a part.
@@ -188,9 +191,9 @@ def draw_scene(pen: Pen, landmark: str) -> None:
             _draw(pen.at(x * pen.rng.choice((-1, 1)), y, size, size), name)
 
 
-def _draw(pen: Pen, name: str) -> None:
+def _draw(pen: parts.Pen, name: str) -> None:
     for what, arguments in SCENES[name]:
-        if what in SHAPES:
+        if what in parts.SHAPES:
             pen.paint(*arguments)
         else:
             _draw(pen.at(*arguments), what)

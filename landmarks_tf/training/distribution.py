@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
+from landmarks_tf import errors
 from landmarks_tf.data.split import Share
-from landmarks_tf.errors import InvalidInput
-from landmarks_tf.errors import first_line
 from landmarks_tf.models import surgery
 
 # A host that has not been heard of for so long is gone: JAX then ends the others. Its
@@ -69,12 +68,12 @@ def meet(address: str, count: int, index: int) -> Hosts:
     except RuntimeError as error:
         if _TIMED_OUT in str(error):
             raise ConnectionError(_NOT_ALL_CAME) from error
-        raise InvalidInput(
+        raise errors.InvalidInput(
             "`coordinator_address` must be a free port of the first host. Received: "
-            f"coordinator_address={address} ({first_line(error)})"
+            f"coordinator_address={address} ({errors.first_line(error)})"
         ) from error
     if jax.local_device_count() * count != jax.device_count():
-        raise InvalidInput(
+        raise errors.InvalidInput(
             f"all hosts must have equally many devices: host {index} has "
             f"{jax.local_device_count()} of {jax.device_count()} on {count} hosts"
         )

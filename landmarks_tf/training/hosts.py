@@ -67,10 +67,8 @@ def find_host(config: TrainConfig) -> Host | None:
     text = {name: os.environ.get(key, "") for name, key in VARIABLES.items()}
     address = text["coordinator_address"].split(",")[0]  # Keras takes those of all too
     is_address = re.fullmatch(r".+:\d+", address) is not None
-    wanted = "HOST:PORT of the first host"
-    errors.require(
-        is_address, "coordinator_address", wanted, text["coordinator_address"]
-    )
+    name, wanted = "coordinator_address", "HOST:PORT of the first host"
+    errors.require(is_address, name, wanted, text[name])
     count, index = text["num_hosts"], text["host_index"]
     is_count = count.isdecimal() and int(count) >= 1
     errors.require(is_count, "num_hosts", "1 or more", count)
@@ -80,6 +78,16 @@ def find_host(config: TrainConfig) -> Host | None:
     return Host(address, int(count), int(index))
 
 
+def is_trained(output_dir: Path) -> bool:
+    """Returns whether the training of an unfinished run is over."""
+    checkpoints_dir = Run.unfinished(output_dir).checkpoints_dir
+    if not checkpoints_dir.exists():
+        return False  # without the seconds that Keras takes
+    from landmarks_tf.training.checkpoint import load_state
+
+    return load_state(checkpoints_dir).is_over
+
+
 def train_beside(
     host: Host,
     config: TrainConfig,
@@ -87,7 +95,7 @@ def train_beside(
     places: Mapping[str, str],
     progress: Progress,
 ) -> None:
-    """Trains with the other hosts, in a process of its own.
+    """Trains with the other hosts, in a process of its own, unless that is done.
 
     Args:
         host: this one.
@@ -100,10 +108,12 @@ def train_beside(
         InvalidInput: if the hosts do not fit together.
         ConnectionError: if another host is gone, or has not come; JAX has said more.
     """
-    progress.tell(
-        f"host {host.process_index} of {host.process_count}: training with the others "
-        f"at {host.coordinator_address}"
-    )
+    if is_trained(Path(places["output_dir"])):
+        if host.process_index:
+            progress.tell("the training is over: the first host does the rest alone")
+        return
+    which = f"host {host.process_index} of {host.process_count}"
+    progress.tell(f"{which}: training with the others at {host.coordinator_address}")
     job = {
         "host": dataclasses.asdict(host),
         "config": dataclasses.asdict(config),
@@ -132,10 +142,8 @@ def train_beside(
         finally:
             process.kill()
     if exit_code:
-        raise ConnectionError(
-            "the training ended, most likely since another host is gone: see what JAX "
-            "says above"
-        )
+        reason = "most likely since another host is gone: see what JAX says above"
+        raise ConnectionError(f"the training ended, {reason}")
 
 
 def main() -> None:

@@ -1,7 +1,6 @@
 """The main job: from a data folder to a run folder."""
 
 import os
-from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,31 +68,21 @@ def train(
     run.refuse_overlap(listed.data_dir)
     places = _name_places(data_dir, output_dir)
     if host and host.process_index:
-        _train_beside(host, config, listed.data_dir, places, progress)
+        hosts.train_beside(host, config, listed.data_dir, places, progress)
         return run
     run = Run.begin(output_dir, on_existing)
     try:
         flagfile.write_flags(run.flags_path, config, **places)
         _prepare_tensorflow(config)
         photos = _divide(run, listed, config, progress)
-        # What is trained there is found finished here.
-        _train_beside(host, config, listed.data_dir, places, progress)
+        if host:  # what is trained beside is found finished here
+            hosts.train_beside(host, config, listed.data_dir, places, progress)
         from landmarks_tf.training.fit import Job
 
         _complete(Job(run, photos, config, callbacks, progress), outliers)
         return run.publish(output_dir)
     finally:
         run.release()
-
-
-def is_trained(output_dir: Path) -> bool:
-    """Returns whether the training of an unfinished run is over."""
-    checkpoints_dir = Run.unfinished(output_dir).checkpoints_dir
-    if not checkpoints_dir.exists():
-        return False  # without the seconds that Keras takes
-    from landmarks_tf.training.checkpoint import load_state
-
-    return load_state(checkpoints_dir).is_over
 
 
 def _require_parts(config: TrainConfig, on_existing: str) -> list[Path]:
@@ -115,29 +104,14 @@ def _name_places(data_dir: Path | str | None, output_dir: Path) -> dict[str, str
     }
 
 
-def _train_beside(
-    host: hosts.Host | None,
-    config: TrainConfig,
-    data_dir: Path,
-    places: Mapping[str, str],
-    progress: Progress,
-) -> None:
-    """Trains with the other hosts, where there are any and none of them is done."""
-    if host and not is_trained(Path(places["output_dir"])):
-        hosts.train_beside(host, config, data_dir, places, progress)
-
-
 def _list_photos(data_dir: Path | str | None, progress: Progress) -> PhotoSet:
     """Lists the data folder, drawing one where none is given."""
     if data_dir is None:
-        progress.tell(
-            "no --data_dir: drawing a sample set (once), as the recipe quickstart has"
-        )
+        progress.tell("no --data_dir: drawing a sample set (once), as quickstart has")
         data_dir = sample_set.load_sample_set()
     photos = photo_set.load_photos(data_dir)
     progress.tell(f"{data_dir}: {len(photos.class_names)} classes")
-    ignored = photos.visible_ignored()
-    if ignored:
+    if ignored := photos.visible_ignored():
         text = f"ignored {len(ignored)} files that are not photos, the first: "
         if len(ignored) == 1:
             text = "ignored 1 file that is not a photo: "

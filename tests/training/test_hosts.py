@@ -25,7 +25,7 @@ from landmarks_tf.run import Run
 from landmarks_tf.training import distribution
 from landmarks_tf.training import hosts
 from landmarks_tf.training.checkpoint import TrainingState
-from landmarks_tf.training.train import is_trained
+from landmarks_tf.training.hosts import is_trained
 
 NUM_EPOCHS = 6
 # 28 photos to train, in two batches; 9 to validate, which are filled up to 10.
