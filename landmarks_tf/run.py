@@ -109,8 +109,8 @@ class Run:
             raise errors.InvalidInput(refusal)
         run.path.mkdir(parents=True, exist_ok=True)
         run._lock()
-        # Of a run that goes on, what a program that was killed left half-written, see
-        # `replacing`. Without a checkpoint there is little in it to lose.
+        # What a killed program left half-written goes, see `replacing`; and without a
+        # checkpoint all of it, which is little to lose.
         for pattern in ("unfinished_*", "old_*") if is_going_on else ("*",):
             for path in run.path.glob(pattern):
                 if path.name != LOCK:

@@ -1,6 +1,7 @@
 """The shape of the house: rooms import one way; the library has no side effects."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -71,6 +72,13 @@ def test_modules_and_functions_are_short(name):
             taken = [*node.args.args, *node.args.kwonlyargs]
             own = [arg for arg in taken if arg.arg not in ("self", "cls")]
             assert len(own) <= 6, node.name
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_no_sentence_begins_with_of(name):
+    text = MODULES[name].read_text(encoding="utf-8")
+    found = re.findall(r"(?:# |\"\"\"|\"|\. |^\s+)Of [^\n]*", text, re.MULTILINE)
+    assert not found
 
 
 def test_launchers_are_a_few_lines():

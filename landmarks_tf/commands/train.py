@@ -75,7 +75,7 @@ def main(arguments: list[str]) -> int:
         reason = cli.system_reason(error)
         if not reason:
             raise
-        # Of a full disk the system does not say which.
+        # The system does not say which disk is full.
         where = f" (while writing {Run.unfinished(output_dir).path})"
         is_host = isinstance(error, ConnectionError)
         raise OSError(f"{reason}{'' if is_host else where}; {advice}") from error

@@ -20,11 +20,11 @@ _NUM_FREQUENCIES = 16
 # survive re-encoding and resizing best, to find candidates by.
 _CORNER = 8
 _NUM_BLOCKS, _BLOCK_BITS = 7, 9
-# Of 255 bits. On 200 photos of landmarks50, eight ways of re-encoding, resizing and
+# Bits of 255. On 200 photos of landmarks50, eight ways of re-encoding, resizing and
 # brightening changed at most 46; of 3.9 million pairs of its photos, two differ by so
 # little, and both are the same picture; of 3.1 million pairs of drawn photos, one.
 MAX_DISTANCE = 48
-# Of a key that many photos share, each is compared with so many others at most, so
+# Photos that share a key are each compared with so many others at most, so
 # that the search never takes time with the square of the number of photos.
 _WINDOW = 32
 # Grey levels; the hash of a flatter picture is noise.

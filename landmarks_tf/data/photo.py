@@ -54,7 +54,8 @@ _TURNS = {
 _PLAIN_BMP = ("BGR", "BGRX", "BGRA", "BGXR", "L")
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 
-# Of odd EXIF fields, which nobody asked for, and of large photos: our limit is our own.
+# Warnings of odd EXIF fields, which nobody asked for, and of large photos, for which
+# there is a limit of our own.
 # For good, because `warnings.catch_warnings` is not for threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 

@@ -120,8 +120,8 @@ def make_validation_dataset(
         share: of every batch that is this host's; other photos are not read.
 
     Returns:
-        batches as `make_dataset` gives. Of several devices the last batch is filled up
-        to divide by them, and weights float32 `[batch]` come third: 0 for what fills
+        batches as `make_dataset` gives. With several devices the last batch is filled
+        up to divide by them, and weights float32 `[batch]` come third: 0 for what fills
         it, so that a loss averaged over all rows is that of the photos.
     """
     if share.num_devices == 1:
@@ -141,7 +141,7 @@ def make_validation_dataset(
         num_parallel_calls=_NUM_PARALLEL,
     )
     batches = _batches(pixels, share.share_of(batch_size))
-    # Of shares TensorFlow cannot tell by itself how many they are.
+    # TensorFlow cannot tell by itself how many shares there are.
     steps = count_steps(num_rows, batch_size, share)
     batches = batches.apply(tf.data.experimental.assert_cardinality(steps))
     return batches.prefetch(_NUM_PREFETCHED)
@@ -240,7 +240,7 @@ def chain_epochs(
     dataset = functools.reduce(tf.data.Dataset.concatenate, stretches)
     num_epochs = config.epochs - initial_epoch
     steps = count_steps(len(examples), config.batch_size, share) * num_epochs
-    # Of a flat_map TensorFlow cannot tell by itself how long it is.
+    # TensorFlow cannot tell by itself how long a flat_map is.
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
     return dataset.prefetch(_NUM_PREFETCHED)
 

@@ -182,7 +182,7 @@ def _first_frame(contents: tf.Tensor) -> tf.Tensor:
     body = tf.strings.join(
         [
             b"WEBPVP8X\x0a\0\0\0",
-            # Of the flags, alpha alone stays.
+            # Alpha alone stays of the flags.
             _as_bytes([_octet(contents, 20) & 0x10]),
             b"\0\0\0",
             tf.strings.substr(chunk, 10, 6),  # width and height less one

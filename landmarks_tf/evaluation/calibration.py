@@ -11,7 +11,7 @@ import numpy as np
 _TEMPERATURES = (0.05, 20.0)
 _NUM_HALVINGS = 50
 _MIN_PHOTOS = 10
-# Of landmarks, that are let pass where no other photos help to choose.
+# Share of known landmarks that is accepted where no other photos help to choose.
 _ACCEPTED_SHARE = 0.95
 
 
@@ -91,7 +91,7 @@ def choose_threshold(known: np.ndarray, unknown: np.ndarray) -> float:
         known: the largest probability of each photo of a known landmark, at least one.
         unknown: of each photo of anything else; may be empty.
     """
-    # Of n + 1 photos in random order, the last is as often lowest as any other.
+    # The last of n + 1 photos in random order is as often lowest as any other.
     num_below = max(int((len(known) + 1) * (1 - _ACCEPTED_SHARE) + 1e-9), 1)
     highest = np.sort(known)[num_below - 1]
     if not len(unknown):

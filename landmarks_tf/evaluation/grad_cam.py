@@ -21,7 +21,7 @@ _MIN_SIDE = 5
 _ACTIVATIONS = (keras.layers.ReLU, keras.layers.Activation, keras.Model)
 _TOLERANCE = 1e-3
 _COLORS = "turbo"
-# Of its range: beyond, red darkens to brown.
+# Share of its range that is used: beyond, red darkens to brown.
 _HOTTEST = 0.9
 _OPACITY = 0.6
 
@@ -39,7 +39,7 @@ class GradCam:
     """
 
     def __init__(self, model: keras.Model) -> None:
-        # Of logits: the gradient of a probability near 1 vanishes in float32.
+        # Gradients of logits: that of a probability near 1 vanishes in float32.
         network = build_logits_model(model)
         layers = _layers(network)
         active = [

@@ -13,7 +13,7 @@ from landmarks_tf import records
 _Z = 1.959964
 # As in keras.losses.SparseCategoricalCrossentropy.
 _EPSILON = 1e-7
-# Of confidences, in the calibration error.
+# Bins of confidences in the calibration error.
 _NUM_BINS = 15
 
 
@@ -88,8 +88,8 @@ def calibration_bins(
 def true_class_ranks(probabilities: np.ndarray, labels: Sequence[int]) -> np.ndarray:
     """Returns how many classes stand before each photo's own, int `[num_images]`.
 
-    Of equal probabilities the first class counts as the larger, as in `argmax`: a
-    network that gives all classes the same is not right everywhere.
+    The first of equal probabilities counts as the larger, as in `argmax`: a network
+    that gives all classes the same is not right everywhere.
     """
     order = np.argsort(-probabilities, axis=-1, kind="stable")
     return np.argmax(order == np.asarray(labels)[:, np.newaxis], axis=-1)

@@ -25,8 +25,8 @@ from landmarks_tf.data.photo import normalize
 from landmarks_tf.data.photo import resize
 
 AS_IT_IS = "as it is"
-# Of the photo's shorter side: on 300 pixels what ImageNet-C calls a blur of severity 3
-# (Hendrycks and Dietterich, ICLR 2019) on 224.
+# Shares of the photo's shorter side. On 300 pixels the blur is what ImageNet-C calls
+# severity 3 (Hendrycks and Dietterich, ICLR 2019) on 224.
 _BLUR_FRACTION = 0.01
 _CROPPED_FRACTION = 0.7
 # Three and a half stops: a lit building after dusk, taken as if by day.

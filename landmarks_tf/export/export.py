@@ -34,7 +34,7 @@ from landmarks_tf.run import EXPORTS
 from landmarks_tf.run import Run
 from landmarks_tf.run import describe_environment
 
-# Of validation photos: enough to see a loss of half a point, in a minute.
+# Validation photos: enough to see a loss of half a point, in a minute.
 _MAX_PHOTOS = 1000
 # Named of the photos for which a refused file has another prediction.
 _MAX_NAMED = 3

@@ -99,7 +99,7 @@ def build_metadata(description: Description, white: float) -> bytes:
     return bytes(builder.Output())
 
 
-# Of a table's field: writes it into a slot.
+# A table's field: writes it into a slot.
 _Field = Callable[[flatbuffers.Builder, int], None] | int | None
 
 

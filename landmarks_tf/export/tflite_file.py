@@ -15,7 +15,7 @@ from ai_edge_litert.tools import flatbuffer_utils
 # Smaller ones, of the first layers most of all, are a twentieth of MobileNetV2; in
 # half precision they move its probabilities five times as far as all others do.
 _MIN_HALVED_VALUES = 10_000
-# Of the operation DEQUANTIZE: the first that takes float16.
+# Version of the operation DEQUANTIZE, the first that takes float16.
 _DEQUANTIZE_VERSION = 3
 _METADATA_NAME = "TFLITE_METADATA"
 
@@ -96,7 +96,7 @@ def add_metadata(contents: bytes, metadata: bytes, files: Mapping[str, bytes]) -
     stream = io.BytesIO(_as_bytes(model))
     with zipfile.ZipFile(stream, "a") as archive:
         for name, data in files.items():
-            # Of 1980, zip's earliest: the same model gives the same file.
+            # Dated 1980, zip's earliest year: the same model gives the same file.
             archive.writestr(zipfile.ZipInfo(name), data)
     return stream.getvalue()
 

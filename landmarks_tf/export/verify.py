@@ -74,7 +74,7 @@ def compare(expected: np.ndarray, answers: np.ndarray, labels: Sequence[int]) ->
     is_tie = np.zeros(len(expected), bool)
     if expected.shape[1] > 1:
         is_tie = ordered[:, -1] - ordered[:, -2] < TIE_MARGIN
-    # Of a network gone wrong, that gives no numbers at all.
+    # A network gone wrong gives no numbers at all.
     is_silent = np.isnan(answers).all(axis=1)
     is_other = (told.argmax(axis=1) != expected.argmax(axis=1)) & ~is_tie | is_silent
     differences = np.where(is_silent[:, np.newaxis], 1.0, np.abs(answers - expected))

@@ -72,7 +72,7 @@ class Classifier:
 
     @functools.cached_property
     def names(self) -> tuple[str, ...]:
-        """Of all landmarks, for people."""
+        """The names of all landmarks, for people."""
         return human_names(self.class_names)
 
     def predict_landmarks(self, photo: Photo, k: int = 3) -> Prediction:

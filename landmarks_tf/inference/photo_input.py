@@ -47,7 +47,7 @@ def open_photo(photo: Photo, max_pixels: int = MAX_PIXELS) -> Image.Image:
 
 
 def _bytes_of(photo: bytes | bytearray | memoryview | IO[bytes]) -> bytes:
-    # Of a file at once: it need not be one that can be read again from its start.
+    # Read at once: a file need not be one that can be read again from its start.
     contents = photo.read() if hasattr(photo, "read") else photo
     if not isinstance(contents, (bytes, bytearray, memoryview)):
         raise InvalidInput(

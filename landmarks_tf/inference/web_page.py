@@ -27,7 +27,7 @@ from landmarks_tf.page import encode_thumbnail
 from landmarks_tf.page import escape_markdown
 from landmarks_tf.page import show_picture
 
-# Of landmarks on the page.
+# Landmarks on the page.
 _TOP_K = 5
 _NUM_SUGGESTED = 3
 _SHOWN_SIDE = 1024

@@ -25,8 +25,8 @@ def probabilities_layer(num_classes: int) -> keras.layers.Dense:
 def build_logits_model(model: keras.Model) -> keras.Model:
     """Returns a network without its softmax, from images to logits.
 
-    Its last layer is a copy, the others are shared. Of a network that does not end in a
-    dense layer with a softmax, the logits are the logarithms of its probabilities.
+    Its last layer is a copy, the others are shared. Where a network does not
+    end in a dense layer, its logits are the logarithms of its probabilities.
     """
     if not _ends_in_dense(model):
         return keras.Model(model.inputs, _log_probabilities(model), name=model.name)

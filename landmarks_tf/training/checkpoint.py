@@ -62,7 +62,7 @@ class TrainingState:
     def best_epoch(self) -> int:
         """The index of the epoch that is kept: highest validation accuracy.
 
-        Of equal ones the lowest validation loss.
+        The lowest validation loss decides among equal ones.
         """
         if self.kept_epoch is not None:
             return self.kept_epoch
