@@ -41,8 +41,8 @@ class Progress:
         listener: is called with each event; may be another Progress.
     """
 
-    def __init__(self, listener: Listener = lambda event: None) -> None:
-        self._listener = listener
+    def __init__(self, listener: Listener | None = None) -> None:
+        self._listener = listener or (lambda event: None)
 
     def __call__(self, event: Event) -> None:
         self._listener(event)

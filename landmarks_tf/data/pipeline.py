@@ -38,7 +38,7 @@ def load_datasets(
     image_size: ImageSize = 800,
     batch_size: int = 8,
     config: TrainConfig = TrainConfig(),
-    progress: Listener = Progress(),
+    progress: Listener | None = None,
 ) -> tuple[tf.data.Dataset, tf.data.Dataset, tf.data.Dataset]:
     """Returns the photos of a folder for training, validation and testing.
 

@@ -70,7 +70,7 @@ def evaluate(
     class_names: Sequence[str] | None = None,
     *,
     config: EvaluationConfig = EvaluationConfig(),
-    progress: Listener = Progress(),
+    progress: Listener | None = None,
 ) -> Metrics:
     """Returns how good any model from images to probabilities is on photos.
 

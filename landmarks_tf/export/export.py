@@ -46,7 +46,7 @@ def export_model(
     photos: PhotoSet | Path | str,
     output_dir: Path | str,
     config: ExportConfig = ExportConfig(),
-    progress: Listener = Progress(),
+    progress: Listener | None = None,
 ) -> Run:
     """Makes a run folder of any model from images to probabilities.
 

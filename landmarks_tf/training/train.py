@@ -32,7 +32,7 @@ def train(
     output_dir: Path | str,
     *,
     callbacks: "Sequence[keras.callbacks.Callback]" = (),
-    progress: Listener = Progress(),
+    progress: Listener | None = None,
     on_existing: str = "refuse",
 ) -> Run:
     """Trains a network on a folder of photos, tests it and exports it.
