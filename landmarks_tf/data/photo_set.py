@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from landmarks_tf.errors import InvalidInput
+from landmarks_tf.errors import require
 from landmarks_tf.names import fits_in_a_line
 
 PHOTO_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
@@ -90,7 +91,13 @@ class PhotoSet:
             raise InvalidInput(f"no photos of class {name} in {self.data_dir}")
 
     def with_class_names(self, class_names: Sequence[str]) -> "PhotoSet":
-        """Returns the photos with the same class names in another order."""
+        """Returns the photos with the same class names in another order.
+
+        Raises:
+            InvalidInput: if they are not the same names.
+        """
+        is_same = sorted(self.class_names) == sorted(class_names)
+        require(is_same, "class_names", f"{self.class_names}", tuple(class_names))
         labels = [list(class_names).index(name) for name in self.class_names]
         splits = {
             split: tuple(Photo(photo.path, labels[photo.label]) for photo in photos)

@@ -237,11 +237,8 @@ def _load_split(
     names = class_names or photo_set.find_class_names(data_dir, split)
     if (data_dir / split).is_dir():
         return _load_readable(data_dir, split, names, progress)
-    photos = load_divided(data_dir, TrainConfig(), progress)
-    is_same = sorted(photos.class_names) == sorted(names)
-    errors.require(is_same, "class_names", f"{photos.class_names}", tuple(names))
-    ordered = photos.with_class_names(names)
-    return replace(ordered, splits={split: ordered.splits[split]})
+    photos = load_divided(data_dir, TrainConfig(), progress).with_class_names(names)
+    return replace(photos, splits={split: photos.splits[split]})
 
 
 def _load_readable(

@@ -80,8 +80,6 @@ def export_model(
     if not isinstance(photos, PhotoSet):
         Run(output_dir).refuse_overlap(Path(photos))
         photos = split.load_divided(Path(photos), TrainConfig(), progress)
-    is_same = sorted(photos.class_names) == sorted(class_names)
-    require(is_same, "class_names", f"{photos.class_names}", tuple(class_names))
     photos = photos.with_class_names(class_names)
     run = Run.begin(output_dir)
     try:
